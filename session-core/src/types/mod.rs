@@ -1,0 +1,15 @@
+//! Values that cannot be wrong: parsed once at the edge, compared as bytes ever after.
+
+mod caip2;
+mod hex;
+mod ids;
+mod time;
+mod units;
+mod wallet;
+
+pub use caip2::{Caip2, InvalidCaip2};
+pub use hex::{HexError, decode_hex, decode_hex_array, encode_hex};
+pub use ids::{ConnectionId, EntryId, Id128, IntentKey, InvalidId, RoomId, TransferId};
+pub use time::Timestamp;
+pub use units::{Quantity, Sats, Seconds, Unit, UsdcAtomic};
+pub use wallet::{InvalidWallet, Wallet};
