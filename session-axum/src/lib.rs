@@ -1,1 +1,181 @@
-//! Placeholder.
+//! HTTP routes and background workers for `session-core`, on axum.
+//!
+//! [`router`] is nestable: mount it at the root or below any path of a host application. It holds
+//! no state but limits and counters; everything else is behind the ports. [`Workers`] run beside
+//! it, in the same process or in another.
+//!
+//! | module | holds |
+//! | --- | --- |
+//! | [`problem`] | every refusal and error as HTTP, in one table |
+//! | [`workers`] | the loops that meter, evict, close, expire and deliver |
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use session_axum::{App, router};
+//! use session_core::auth::JwtKeys;
+//! use session_core::crypto::Secret;
+//! use session_core::media::agora::{AgoraIssuer, AppCertificate, AppId};
+//! use session_testkit::bench::Bench;
+//!
+//! let (bench, _store) = Bench::in_memory(1);
+//! let keys = JwtKeys::new(Secret::new(*b"sixteen bytes or more"), Vec::new())?;
+//! let media = AgoraIssuer::new(
+//!     AppId::parse("970ca35de60c44645bbae8a215061b33")?,
+//!     AppCertificate::parse("5cfd2fd1755d40ecb72977518be15d3b")?,
+//! );
+//! let app = App::new(bench.ports, Arc::new(media), Arc::new(keys));
+//! let host: axum::Router = axum::Router::new().nest("/voice", router(app));
+//! # drop(host);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod cors;
+mod extract;
+mod guard;
+mod limits;
+mod observe;
+pub mod problem;
+mod routes;
+pub mod workers;
+
+pub use cors::CorsOrigins;
+pub use limits::{Limits, Rate};
+pub use routes::router;
+pub use workers::{Dispatch, Workers};
+
+use std::sync::Arc;
+
+use session_core::auth::JwtKeys;
+use session_core::media::MediaTokenIssuer;
+use session_core::service::Ports;
+
+use limits::Limiter;
+use workers::Pulse;
+
+/// Everything the routes need. Cheap to clone: clones share it.
+#[derive(Debug, Clone)]
+pub struct App {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Clone)]
+struct Shared {
+    ports: Ports,
+    media: Arc<dyn MediaTokenIssuer>,
+    keys: Arc<JwtKeys>,
+    limits: Limits,
+    limiter: Arc<Limiter>,
+    cors_origins: CorsOrigins,
+    pulse: Option<Pulse>,
+    metrics: Option<MetricsText>,
+}
+
+/// Renders the metrics of the process.
+#[derive(Clone)]
+pub struct MetricsText(Arc<dyn Fn() -> String + Send + Sync>);
+
+impl std::fmt::Debug for MetricsText {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("MetricsText(..)")
+    }
+}
+
+impl App {
+    /// The routes' needs, with the default limits and the recorded cross-origin answers.
+    #[must_use]
+    pub fn new(ports: Ports, media: Arc<dyn MediaTokenIssuer>, keys: Arc<JwtKeys>) -> Self {
+        let limits = Limits::default();
+        let limiter = Arc::new(Limiter::new(&limits));
+        let cors_origins = CorsOrigins::Any;
+        let shared = Shared {
+            ports,
+            media,
+            keys,
+            limits,
+            limiter,
+            cors_origins,
+            pulse: None,
+            metrics: None,
+        };
+        Self {
+            shared: Arc::new(shared),
+        }
+    }
+
+    /// The same with other limits.
+    #[must_use]
+    pub fn with_limits(self, limits: Limits) -> Self {
+        let limiter = Arc::new(Limiter::new(&limits));
+        self.change(|shared| Shared {
+            limits,
+            limiter,
+            ..shared
+        })
+    }
+
+    /// The same with other cross-origin answers.
+    #[must_use]
+    pub fn with_cors(self, cors_origins: CorsOrigins) -> Self {
+        self.change(|shared| Shared {
+            cors_origins,
+            ..shared
+        })
+    }
+
+    /// The same, ready only while these workers beat.
+    #[must_use]
+    pub fn with_workers(self, workers: &Workers) -> Self {
+        let pulse = Some(workers.pulse());
+        self.change(|shared| Shared { pulse, ..shared })
+    }
+
+    /// The same, serving `/metrics`.
+    #[must_use]
+    pub fn with_metrics(self, render: impl Fn() -> String + Send + Sync + 'static) -> Self {
+        let metrics = Some(MetricsText(Arc::new(render)));
+        self.change(|shared| Shared { metrics, ..shared })
+    }
+
+    fn change(self, change: impl FnOnce(Shared) -> Shared) -> Self {
+        let shared = Arc::unwrap_or_clone(self.shared);
+        Self {
+            shared: Arc::new(change(shared)),
+        }
+    }
+
+    fn ports(&self) -> &Ports {
+        &self.shared.ports
+    }
+
+    fn media(&self) -> &dyn MediaTokenIssuer {
+        &*self.shared.media
+    }
+
+    fn keys(&self) -> &JwtKeys {
+        &self.shared.keys
+    }
+
+    fn limits(&self) -> &Limits {
+        &self.shared.limits
+    }
+
+    fn limiter(&self) -> &Limiter {
+        &self.shared.limiter
+    }
+
+    fn cors_origins(&self) -> &CorsOrigins {
+        &self.shared.cors_origins
+    }
+
+    fn pulse(&self) -> Option<&Pulse> {
+        self.shared.pulse.as_ref()
+    }
+
+    fn metrics(&self) -> Option<String> {
+        self.shared
+            .metrics
+            .as_ref()
+            .map(|MetricsText(render)| render())
+    }
+}

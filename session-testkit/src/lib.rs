@@ -1,1 +1,24 @@
-//! Placeholder.
+//! What tests of `session-core` and of its stores need: a memory store, a clock and randomness
+//! that are values, a fake of every port, and naive models to compare with.
+//!
+//! | module | holds |
+//! | --- | --- |
+//! | [`memory`] | the reference store: [`apply`](session_core::changeset::apply) behind a lock |
+//! | [`time`] | the manual clock |
+//! | [`entropy`] | seeded randomness |
+//! | [`fakes`] | names, verifications, the media vendor; each says in its name that it is none |
+//! | [`bench`] | all of them put together |
+//! | [`invariants`] | what must hold of every history, checked on a world or through reads |
+//! | `model` | strategies and the naive room-and-ledger model (feature `model`) |
+//! | `races` | many requests at one instant, against any store (feature `races`) |
+
+pub mod bench;
+pub mod entropy;
+pub mod fakes;
+pub mod invariants;
+pub mod memory;
+#[cfg(feature = "model")]
+pub mod model;
+#[cfg(feature = "races")]
+pub mod races;
+pub mod time;

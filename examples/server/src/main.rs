@@ -1,2 +1,81 @@
-//! Placeholder.
-fn main() {}
+//! The bundled server: every crate of the workspace put together.
+//!
+//! With nothing configured it serves development on an embedded SQLite file, with fakes of
+//! everything outside, and says so:
+//!
+//! ```text
+//! $ cargo run --release -p session-server
+//! $ curl -s http://127.0.0.1:3338/health
+//! {"ok":true}
+//! $ curl -s http://127.0.0.1:3338/rooms/active
+//! {"rooms":[]}
+//! $ curl -s -X POST http://127.0.0.1:3338/rooms/create
+//! {"code":"unauthorized","error":"unauthorized","message":"a valid access token is needed",…}
+//! ```
+//!
+//! Exit codes: 0 success, 1 the work failed, 2 unusable configuration.
+
+mod cli;
+mod config;
+mod parts;
+mod secrets;
+mod serve;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use config::Config;
+
+use cli::{Cli, Task};
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are errors to clap, too.
+            let code = if error.use_stderr() { 2 } else { 0 };
+            let _ = error.print();
+            return ExitCode::from(code);
+        }
+    };
+    let config = match Config::read(&cli.settings) {
+        Ok(config) => config,
+        Err(error) => {
+            eprintln!("unusable configuration: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    if matches!(cli.task, Some(Task::CheckConfig)) {
+        print!("{config}");
+        return ExitCode::SUCCESS;
+    }
+    if let Err(error) = config.log.install() {
+        eprintln!("unusable configuration: {error}");
+        return ExitCode::from(2);
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("no runtime: {error}");
+            return ExitCode::from(1);
+        }
+    };
+    let worked = runtime.block_on(async {
+        match cli.task.unwrap_or(Task::Serve) {
+            Task::Serve => serve::serve(&config).await,
+            Task::Migrate => parts::Parts::open(&config).await.map(|_| ()),
+            Task::Sweep { once: _ } => serve::sweep_once(&config).await,
+            Task::CheckConfig => Ok(()),
+        }
+    });
+    match worked {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("session-server failed: {error}");
+            ExitCode::from(1)
+        }
+    }
+}

@@ -1,25 +1,25 @@
-//! Hashes, message authentication and recovery of signers.
+//! Hashes, message authentication, secrets and recovery of signers.
+//!
+//! Everything here is deterministic: what needs randomness takes it as an argument elsewhere.
+//!
+//! | module | holds |
+//! | --- | --- |
+//! | `hash` | Keccak-256, SHA-256, digests of causes |
+//! | `mac` | HMAC-SHA256, comparison in constant time |
+//! | `secret` | bytes that hide in debug output and are wiped |
+//! | `recover` | signatures of 65 bytes, and who made them |
+//! | [`eip191`] | personal messages of wallets |
+//! | `signer` | a key in memory, for tests and tools |
 
-use sha2::{Digest, Sha256};
-use sha3::Keccak256;
+pub mod eip191;
+mod hash;
+mod mac;
+mod recover;
+mod secret;
+mod signer;
 
-/// Keccak-256, the hash of Ethereum.
-#[must_use]
-pub fn keccak256(bytes: &[u8]) -> [u8; 32] {
-    Keccak256::digest(bytes).into()
-}
-
-/// The first 16 bytes of SHA-256 over a domain and parts, each with its length before it.
-#[must_use]
-pub fn digest128(domain: &str, parts: &[&[u8]]) -> [u8; 16] {
-    let mut hash = Sha256::new();
-    for part in core::iter::once(domain.as_bytes()).chain(parts.iter().copied()) {
-        // A part is held in memory, so its length fits 64 bits.
-        hash.update((part.len() as u64).to_be_bytes());
-        hash.update(part);
-    }
-    let full: [u8; 32] = hash.finalize().into();
-    let mut id = [0; 16];
-    id.copy_from_slice(&full[..16]);
-    id
-}
+pub use hash::{digest128, keccak256, sha256};
+pub use mac::{constant_time_eq, hmac_sha256};
+pub use recover::{InvalidSignature, Signature};
+pub use secret::Secret;
+pub use signer::{InvalidSigningKey, LocalSigner};

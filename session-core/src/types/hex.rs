@@ -26,7 +26,7 @@ pub fn encode_hex(bytes: &[u8]) -> String {
 /// # Errors
 /// [`HexError`] for an odd number of characters or a character that is no digit.
 pub fn decode_hex(text: &str) -> Result<Vec<u8>, HexError> {
-    if text.len() % 2 != 0 {
+    if !text.len().is_multiple_of(2) {
         return Err(HexError);
     }
     text.as_bytes()

@@ -1,0 +1,66 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand};
+
+/// Live voice rooms that are metered to the second.
+#[derive(Debug, Parser)]
+#[command(name = "session-server", version)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) task: Option<Task>,
+    #[command(flatten)]
+    pub(crate) settings: Flags,
+}
+
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub(crate) enum Task {
+    /// Migrate the database, then serve HTTP and run the background workers (the default).
+    Serve,
+    /// Apply migrations and exit.
+    Migrate,
+    /// Read and validate the configuration and print it with secrets redacted.
+    CheckConfig,
+    /// One pass of every background worker; prints a JSON summary.
+    Sweep {
+        /// Required: there is no other way to sweep by hand.
+        #[arg(long, required = true)]
+        once: bool,
+    },
+}
+
+/// Every setting that is no secret can be a flag, which wins over its environment variable.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Flags {
+    /// Address to serve on [env SESSION_LISTEN, default 127.0.0.1:3338].
+    #[arg(long, global = true, value_name = "ADDRESS")]
+    pub(crate) listen: Option<String>,
+    /// `sqlite://PATH` or `memory:` [env DATABASE_URL, default sqlite://session.db].
+    #[arg(long, global = true, value_name = "URL")]
+    pub(crate) database_url: Option<String>,
+    /// `development` or `production` [env ENVIRONMENT].
+    #[arg(long, global = true)]
+    pub(crate) environment: Option<String>,
+    /// 32 hex digits [env AGORA_APP_ID].
+    #[arg(long, global = true, value_name = "HEX")]
+    pub(crate) agora_app_id: Option<String>,
+    /// Added to the system clock; development only [env SESSION_CLOCK_OFFSET_SECONDS].
+    #[arg(
+        long,
+        global = true,
+        value_name = "SECONDS",
+        allow_hyphen_values = true
+    )]
+    pub(crate) clock_offset_seconds: Option<String>,
+    /// Comma-separated origins, or `*` [env CORS_ALLOW_ORIGINS].
+    #[arg(long, global = true, value_name = "ORIGINS")]
+    pub(crate) cors_allow_origins: Option<String>,
+    /// Address for Prometheus text at /metrics [env METRICS_LISTEN].
+    #[arg(long, global = true, value_name = "ADDRESS")]
+    pub(crate) metrics_listen: Option<String>,
+    /// `pretty` or `json` [env LOG_FORMAT].
+    #[arg(long, global = true)]
+    pub(crate) log_format: Option<String>,
+    /// How long a drain may take [env SESSION_SHUTDOWN_SECONDS, default 20].
+    #[arg(long, global = true, value_name = "SECONDS")]
+    pub(crate) shutdown_seconds: Option<String>,
+}

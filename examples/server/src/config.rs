@@ -1,0 +1,436 @@
+//! The settings: read once, refused whole.
+//!
+//! A value that is present and invalid stops the start and names its variable; nothing falls back
+//! silently. Names and meanings are the operator's contract.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use session_axum::CorsOrigins;
+use session_core::auth::JwtKeys;
+use session_core::crypto::Secret;
+use session_core::media::agora::{AppCertificate, AppId};
+use thiserror::Error;
+use tracing_subscriber::EnvFilter;
+
+use crate::cli::Flags;
+use crate::secrets::{DevSecrets, SecretError, read_secret};
+
+const LISTEN_DEFAULT: &str = "127.0.0.1:3338";
+const DATABASE_URL_DEFAULT: &str = "sqlite://session.db";
+const SHUTDOWN_SECONDS_DEFAULT: u64 = 20;
+/// A day: no clock that is further off is a test of clocks that differ.
+const CLOCK_OFFSET_SECONDS_MAX: i64 = 366 * 24 * 3600;
+const JWT_SECRET_BYTES_MIN_DEVELOPMENT: usize = 16;
+const JWT_SECRET_BYTES_MIN_PRODUCTION: usize = 32;
+const JWT_SECRET_DISTINCT_BYTES_MIN: usize = 16;
+
+/// Why the configuration cannot be used.
+#[derive(Debug, Error)]
+pub(crate) enum ConfigError {
+    #[error("{name}: {why}")]
+    Invalid { name: &'static str, why: String },
+    #[error("{name} is missing: {why}")]
+    Missing {
+        name: &'static str,
+        why: &'static str,
+    },
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+}
+
+/// What is real and what is not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Environment {
+    Development,
+    Production,
+}
+
+/// Where state lives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Database {
+    Memory,
+    Sqlite { url: String, path: PathBuf },
+}
+
+/// How logs look.
+#[derive(Debug)]
+pub(crate) struct Log {
+    is_json: bool,
+    filter: String,
+}
+
+/// Every setting, valid.
+#[derive(Debug)]
+pub(crate) struct Config {
+    pub(crate) environment: Environment,
+    pub(crate) listen: SocketAddr,
+    pub(crate) metrics_listen: Option<SocketAddr>,
+    pub(crate) database: Database,
+    pub(crate) app_id: AppId,
+    pub(crate) certificate: AppCertificate,
+    pub(crate) jwt_keys: JwtKeys,
+    pub(crate) cors_origins: CorsOrigins,
+    pub(crate) clock_offset_seconds: i64,
+    pub(crate) shutdown: Duration,
+    pub(crate) log: Log,
+    /// Whether the media credentials were drawn, so that no media vendor knows them.
+    pub(crate) is_media_drawn: bool,
+    /// Whether the token secret was drawn.
+    pub(crate) is_jwt_drawn: bool,
+}
+
+impl Config {
+    /// Reads flags and environment.
+    pub(crate) fn read(flags: &Flags) -> Result<Self, ConfigError> {
+        refuse_unbuilt()?;
+        let environment = environment(flags)?;
+        let database = database(flags, environment)?;
+        let mut dev = match environment {
+            Environment::Development => Some(DevSecrets::beside(&database)),
+            Environment::Production => None,
+        };
+        let (jwt_keys, is_jwt_drawn) = jwt_keys(environment, dev.as_mut())?;
+        let (app_id, certificate, is_media_drawn) = media(flags, dev.as_mut())?;
+        Ok(Self {
+            environment,
+            listen: listen(flags)?,
+            metrics_listen: setting("METRICS_LISTEN", flags.metrics_listen.as_ref())?
+                .map(|text| parse("METRICS_LISTEN", &text, "an address such as 127.0.0.1:9100"))
+                .transpose()?,
+            database,
+            app_id,
+            certificate,
+            jwt_keys,
+            cors_origins: cors_origins(flags)?,
+            clock_offset_seconds: clock_offset(flags, environment)?,
+            shutdown: shutdown(flags)?,
+            log: log(flags, environment)?,
+            is_media_drawn,
+            is_jwt_drawn,
+        })
+    }
+
+    /// Which parts are fake, in plain words.
+    pub(crate) fn fakes(&self) -> Vec<&'static str> {
+        let mut fakes = Vec::new();
+        if self.environment == Environment::Development {
+            fakes.push("the name registry: every wallet owns a primary name");
+            fakes.push("the verification mirror: every wallet is verified");
+        }
+        if self.is_media_drawn {
+            fakes.push("the media credentials: drawn at random, so tokens open no real channel");
+        }
+        if self.is_jwt_drawn {
+            fakes.push("the token secret: drawn at random and kept beside the database");
+        }
+        if self.database == Database::Memory {
+            fakes.push("the database: memory, gone when the process ends");
+        }
+        if self.clock_offset_seconds != 0 {
+            fakes.push("the clock: moved by SESSION_CLOCK_OFFSET_SECONDS");
+        }
+        fakes
+    }
+}
+
+impl fmt::Display for Config {
+    /// Every setting by its variable, secrets redacted.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let environment = match self.environment {
+            Environment::Development => "development",
+            Environment::Production => "production",
+        };
+        let database = match &self.database {
+            Database::Memory => "memory:",
+            Database::Sqlite { url, .. } => url,
+        };
+        let drawn = |is_drawn| {
+            if is_drawn {
+                "(drawn at random)"
+            } else {
+                "(redacted)"
+            }
+        };
+        let metrics = self
+            .metrics_listen
+            .map_or("off".to_owned(), |address| address.to_string());
+        let origins = match &self.cors_origins {
+            CorsOrigins::Listed(origins) => origins.join(","),
+            _ => "*".to_owned(),
+        };
+        writeln!(f, "ENVIRONMENT={environment}")?;
+        writeln!(f, "SESSION_LISTEN={}", self.listen)?;
+        writeln!(f, "DATABASE_URL={database}")?;
+        writeln!(f, "JWT_SECRET={}", drawn(self.is_jwt_drawn))?;
+        writeln!(f, "AGORA_APP_ID={}", self.app_id.as_str())?;
+        writeln!(f, "AGORA_APP_CERTIFICATE={}", drawn(self.is_media_drawn))?;
+        writeln!(f, "CORS_ALLOW_ORIGINS={origins}")?;
+        writeln!(f, "METRICS_LISTEN={metrics}")?;
+        writeln!(
+            f,
+            "SESSION_CLOCK_OFFSET_SECONDS={}",
+            self.clock_offset_seconds
+        )?;
+        writeln!(f, "SESSION_SHUTDOWN_SECONDS={}", self.shutdown.as_secs())?;
+        writeln!(
+            f,
+            "LOG_FORMAT={}",
+            if self.log.is_json { "json" } else { "pretty" }
+        )?;
+        writeln!(f, "RUST_LOG={}", self.log.filter)
+    }
+}
+
+impl Log {
+    /// Makes this the log of the process. Lines go to standard error: standard output belongs to
+    /// what commands print.
+    pub(crate) fn install(&self) -> Result<(), ConfigError> {
+        let filter = EnvFilter::try_new(&self.filter)
+            .map_err(|error| invalid("RUST_LOG", error.to_string()))?;
+        let log = tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_writer(std::io::stderr);
+        if self.is_json {
+            log.json().init();
+        } else {
+            log.with_target(false).init();
+        }
+        Ok(())
+    }
+}
+
+/// Settings of parts that this build does not have: taking them and using a fake instead would be
+/// a silent fallback.
+fn refuse_unbuilt() -> Result<(), ConfigError> {
+    for name in ["RPC_URL", "REGISTRY_ADDRESS", "VERIFICATION_MIRROR_ADDRESS"] {
+        if setting(name, None)?.is_some() {
+            return Err(invalid(
+                name,
+                "this build cannot read a chain yet".to_owned(),
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn environment(flags: &Flags) -> Result<Environment, ConfigError> {
+    match setting("ENVIRONMENT", flags.environment.as_ref())?.as_deref() {
+        None | Some("development") => Ok(Environment::Development),
+        Some("production") => Ok(Environment::Production),
+        Some(_) => Err(invalid(
+            "ENVIRONMENT",
+            "not development or production".to_owned(),
+        )),
+    }
+}
+
+fn listen(flags: &Flags) -> Result<SocketAddr, ConfigError> {
+    if let Some(text) = setting("SESSION_LISTEN", flags.listen.as_ref())? {
+        return parse("SESSION_LISTEN", &text, "an address such as 127.0.0.1:3338");
+    }
+    if let Some(port) = setting("PORT", None)? {
+        let port: u16 = parse("PORT", &port, "a port number")?;
+        return Ok(SocketAddr::from(([127, 0, 0, 1], port)));
+    }
+    parse("SESSION_LISTEN", LISTEN_DEFAULT, "an address")
+}
+
+fn database(flags: &Flags, environment: Environment) -> Result<Database, ConfigError> {
+    let url = setting("DATABASE_URL", flags.database_url.as_ref())?;
+    let url = url.unwrap_or_else(|| DATABASE_URL_DEFAULT.to_owned());
+    if url == "memory:" {
+        return match environment {
+            Environment::Development => Ok(Database::Memory),
+            Environment::Production => Err(invalid(
+                "DATABASE_URL",
+                "memory: is for development".to_owned(),
+            )),
+        };
+    }
+    if url.starts_with("postgres:") || url.starts_with("postgresql:") {
+        let why = "this build has no PostgreSQL store yet; use sqlite://PATH";
+        return Err(invalid("DATABASE_URL", why.to_owned()));
+    }
+    let path = url
+        .strip_prefix("sqlite://")
+        .filter(|path| !path.is_empty())
+        .map(|path| {
+            // What follows a question mark are options of the driver.
+            PathBuf::from(path.split('?').next().unwrap_or_default())
+        });
+    match path {
+        Some(path) if !path.as_os_str().is_empty() => Ok(Database::Sqlite { url, path }),
+        _ => Err(invalid(
+            "DATABASE_URL",
+            "not sqlite://PATH or memory:".to_owned(),
+        )),
+    }
+}
+
+fn jwt_keys(
+    environment: Environment,
+    dev: Option<&mut DevSecrets>,
+) -> Result<(JwtKeys, bool), ConfigError> {
+    let name = "JWT_SECRET";
+    let (text, is_drawn) = match (read_secret(name)?, dev) {
+        (Some(text), _) => (text, false),
+        (None, Some(dev)) => (dev.jwt_secret()?, true),
+        (None, None) => {
+            return Err(ConfigError::Missing {
+                name,
+                why: "access tokens are signed with it",
+            });
+        }
+    };
+    let mut secrets = Vec::new();
+    for part in text.split(',') {
+        check_jwt_secret(part, environment).map_err(|why| invalid(name, why))?;
+        secrets.push(Secret::new(part.as_bytes()));
+    }
+    let signing = secrets.remove(0);
+    let keys = JwtKeys::new(signing, secrets).map_err(|error| invalid(name, error.to_string()))?;
+    Ok((keys, is_drawn))
+}
+
+fn check_jwt_secret(secret: &str, environment: Environment) -> Result<(), String> {
+    let bytes_min = match environment {
+        Environment::Development => JWT_SECRET_BYTES_MIN_DEVELOPMENT,
+        Environment::Production => JWT_SECRET_BYTES_MIN_PRODUCTION,
+    };
+    if secret.len() < bytes_min {
+        return Err(format!("each secret needs at least {bytes_min} bytes"));
+    }
+    let distinct: std::collections::BTreeSet<u8> = secret.bytes().collect();
+    if environment == Environment::Production && distinct.len() < JWT_SECRET_DISTINCT_BYTES_MIN {
+        return Err(format!(
+            "fewer than {JWT_SECRET_DISTINCT_BYTES_MIN} distinct bytes"
+        ));
+    }
+    Ok(())
+}
+
+fn media(
+    flags: &Flags,
+    dev: Option<&mut DevSecrets>,
+) -> Result<(AppId, AppCertificate, bool), ConfigError> {
+    let id = setting("AGORA_APP_ID", flags.agora_app_id.as_ref())?;
+    let certificate = read_secret("AGORA_APP_CERTIFICATE")?;
+    let (id, certificate, is_drawn) = match (id, certificate, dev) {
+        (Some(id), Some(certificate), _) => (id, certificate, false),
+        (None, None, Some(dev)) => (dev.agora_app_id()?, dev.agora_app_certificate()?, true),
+        (None, _, _) => {
+            return Err(ConfigError::Missing {
+                name: "AGORA_APP_ID",
+                why: "media tokens need it",
+            });
+        }
+        (Some(_), None, _) => {
+            let why = "media tokens are signed with it";
+            return Err(ConfigError::Missing {
+                name: "AGORA_APP_CERTIFICATE",
+                why,
+            });
+        }
+    };
+    let why = || "not 32 hex digits".to_owned();
+    let id = AppId::parse(&id).map_err(|_| invalid("AGORA_APP_ID", why()))?;
+    let certificate =
+        AppCertificate::parse(&certificate).map_err(|_| invalid("AGORA_APP_CERTIFICATE", why()))?;
+    Ok((id, certificate, is_drawn))
+}
+
+fn cors_origins(flags: &Flags) -> Result<CorsOrigins, ConfigError> {
+    let name = "CORS_ALLOW_ORIGINS";
+    let Some(text) = setting(name, flags.cors_allow_origins.as_ref())? else {
+        return Ok(CorsOrigins::Any);
+    };
+    if text == "*" {
+        return Ok(CorsOrigins::Any);
+    }
+    let origins: Vec<String> = text
+        .split(',')
+        .map(|origin| origin.trim().to_owned())
+        .collect();
+    let is_origin = |origin: &String| {
+        let host = origin
+            .strip_prefix("https://")
+            .or_else(|| origin.strip_prefix("http://"));
+        host.is_some_and(|host| !host.is_empty() && !host.contains(['/', '*', '@', ' ', '?', '#']))
+    };
+    if origins.iter().all(is_origin) {
+        Ok(CorsOrigins::Listed(origins))
+    } else {
+        Err(invalid(
+            name,
+            "not * or origins such as https://app.example".to_owned(),
+        ))
+    }
+}
+
+fn clock_offset(flags: &Flags, environment: Environment) -> Result<i64, ConfigError> {
+    let name = "SESSION_CLOCK_OFFSET_SECONDS";
+    let Some(text) = setting(name, flags.clock_offset_seconds.as_ref())? else {
+        return Ok(0);
+    };
+    let offset: i64 = parse(name, &text, "a whole number of seconds")?;
+    if environment == Environment::Production && offset != 0 {
+        return Err(invalid(name, "for development only".to_owned()));
+    }
+    if offset.abs() > CLOCK_OFFSET_SECONDS_MAX {
+        return Err(invalid(
+            name,
+            format!("more than {CLOCK_OFFSET_SECONDS_MAX}"),
+        ));
+    }
+    Ok(offset)
+}
+
+fn shutdown(flags: &Flags) -> Result<Duration, ConfigError> {
+    let name = "SESSION_SHUTDOWN_SECONDS";
+    let seconds = match setting(name, flags.shutdown_seconds.as_ref())? {
+        Some(text) => parse(name, &text, "a whole number of seconds")?,
+        None => SHUTDOWN_SECONDS_DEFAULT,
+    };
+    Ok(Duration::from_secs(seconds))
+}
+
+fn log(flags: &Flags, environment: Environment) -> Result<Log, ConfigError> {
+    let is_json = match setting("LOG_FORMAT", flags.log_format.as_ref())?.as_deref() {
+        None => environment == Environment::Production,
+        Some("pretty") => false,
+        Some("json") => true,
+        Some(_) => return Err(invalid("LOG_FORMAT", "not pretty or json".to_owned())),
+    };
+    let filter = setting("RUST_LOG", None)?.unwrap_or_else(|| "info".to_owned());
+    EnvFilter::try_new(&filter).map_err(|error| invalid("RUST_LOG", error.to_string()))?;
+    Ok(Log { is_json, filter })
+}
+
+/// A setting that is no secret: the flag, else the variable; empty counts as not set.
+fn setting(name: &'static str, flag: Option<&String>) -> Result<Option<String>, ConfigError> {
+    if let Some(value) = flag {
+        return Ok(Some(value.clone()));
+    }
+    match std::env::var(name) {
+        Ok(value) if value.is_empty() => Ok(None),
+        Ok(value) => Ok(Some(value)),
+        Err(std::env::VarError::NotPresent) => Ok(None),
+        Err(std::env::VarError::NotUnicode(_)) => Err(invalid(name, "not text".to_owned())),
+    }
+}
+
+fn parse<T: std::str::FromStr>(
+    name: &'static str,
+    text: &str,
+    what: &str,
+) -> Result<T, ConfigError> {
+    text.parse()
+        .map_err(|_| invalid(name, format!("{text:?} is not {what}")))
+}
+
+fn invalid(name: &'static str, why: String) -> ConfigError {
+    ConfigError::Invalid { name, why }
+}

@@ -1,0 +1,147 @@
+//! The ports of this process: real ones, and in development the testkit's fakes.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use async_trait::async_trait;
+use session_axum::Dispatch;
+use session_core::outbox::{Intent, Outcome};
+use session_core::policy::Policy;
+use session_core::ports::{
+    Clock, Effects, Entropy, NameRegistry, PortError, PortErrorKind, Store, VerificationMirror,
+};
+use session_core::service::Ports;
+use session_core::types::{Timestamp, Wallet};
+use session_sqlx::SqliteStore;
+use session_testkit::fakes::{FakeNames, FakeVerifications};
+use session_testkit::memory::MemoryStore;
+
+use crate::config::{Config, Database, Environment};
+
+/// How long a request waits for something outside before it answers "pending".
+const DISPATCH_WAIT: Duration = Duration::from_secs(10);
+
+/// A failure that ends the process, in words.
+pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// The ports, and what must be closed in the end.
+pub(crate) struct Parts {
+    pub(crate) ports: Ports,
+    sqlite: Option<SqliteStore>,
+}
+
+impl Parts {
+    /// Opens the database, migrates it, and puts everything together.
+    pub(crate) async fn open(config: &Config) -> Result<Self, Failure> {
+        let (store, sqlite): (Arc<dyn Store>, _) = match &config.database {
+            Database::Memory => (Arc::new(MemoryStore::new()), None),
+            Database::Sqlite { url, .. } => {
+                let store = SqliteStore::open(url, &session_sqlx::SqliteOptions::default()).await?;
+                (Arc::new(store.clone()), Some(store))
+            }
+        };
+        let (names, verifications) = outside(config.environment);
+        let ports = Ports {
+            store,
+            clock: Arc::new(SystemClock {
+                offset_seconds: config.clock_offset_seconds,
+            }),
+            entropy: Arc::new(SystemEntropy),
+            names,
+            verifications,
+            effects: Arc::new(Unconfigured),
+            dispatcher: Arc::new(Dispatch::waiting(DISPATCH_WAIT)),
+            policy: Policy::default(),
+        };
+        Ok(Self { ports, sqlite })
+    }
+
+    /// Closes the database.
+    pub(crate) async fn close(self) {
+        if let Some(sqlite) = self.sqlite {
+            sqlite.close().await;
+        }
+    }
+}
+
+fn outside(environment: Environment) -> (Arc<dyn NameRegistry>, Arc<dyn VerificationMirror>) {
+    match environment {
+        Environment::Development => (
+            Arc::new(FakeNames::everybody()),
+            Arc::new(FakeVerifications::everybody()),
+        ),
+        Environment::Production => (Arc::new(Unconfigured), Arc::new(Unconfigured)),
+    }
+}
+
+/// The clock of the machine, moved where a test of several clocks or of a restart asks for it.
+#[derive(Debug)]
+struct SystemClock {
+    offset_seconds: i64,
+}
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        // A clock before 1970 is read as 1970.
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_secs();
+        Timestamp::from_unix(now.saturating_add_signed(self.offset_seconds))
+    }
+}
+
+/// The generator of the operating system.
+#[derive(Debug)]
+struct SystemEntropy;
+
+impl Entropy for SystemEntropy {
+    fn fill(&self, buffer: &mut [u8]) -> Result<(), PortError> {
+        getrandom::fill(buffer).map_err(|error| PortError {
+            port: "system entropy",
+            kind: PortErrorKind::Unavailable,
+            detail: error.to_string(),
+        })
+    }
+}
+
+/// A part that this deployment does not have.
+#[derive(Debug)]
+struct Unconfigured;
+
+impl Unconfigured {
+    fn error(port: &'static str) -> PortError {
+        let detail = "none of its settings is present".to_owned();
+        PortError {
+            port,
+            kind: PortErrorKind::NotConfigured,
+            detail,
+        }
+    }
+}
+
+#[async_trait]
+impl NameRegistry for Unconfigured {
+    async fn primary_name(&self, _: Wallet) -> Result<Option<String>, PortError> {
+        Err(Self::error("name registry"))
+    }
+}
+
+#[async_trait]
+impl VerificationMirror for Unconfigured {
+    async fn verified_at(&self, _: Wallet) -> Result<Option<Timestamp>, PortError> {
+        Err(Self::error("verification mirror"))
+    }
+}
+
+#[async_trait]
+impl Effects for Unconfigured {
+    async fn perform(&self, _: &Intent) -> Outcome {
+        // No policy of this server writes intents, so this is a leftover of another configuration.
+        Outcome::NotDone("channel management is not configured".to_owned())
+    }
+
+    async fn ask(&self, _: &Intent) -> Outcome {
+        Outcome::NoAnswer("channel management is not configured".to_owned())
+    }
+}

@@ -1,0 +1,187 @@
+//! Serving until told to stop, and draining then.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use axum::routing::get;
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use serde_json::json;
+use session_axum::{App, Workers, router, workers};
+use session_core::media::agora::AgoraIssuer;
+use session_core::service::beat;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tower::ServiceExt;
+
+use crate::config::{Config, Environment};
+use crate::parts::{Failure, Parts};
+
+/// Longest header block, request line included (`security.md` G1).
+const HEADER_BYTES_MAX: usize = 16 * 1024;
+/// Longest a client may take to send it, and to send the next one on an idle connection (G2).
+const HEADER_SECONDS: u64 = 5;
+
+/// Serves until SIGTERM or SIGINT, then drains.
+pub(crate) async fn serve(config: &Config) -> Result<(), Failure> {
+    let listener = TcpListener::bind(config.listen)
+        .await
+        .map_err(|error| format!("cannot listen on {}: {error}", config.listen))?;
+    let metrics = PrometheusBuilder::new().install_recorder()?;
+    let parts = Parts::open(config).await?;
+    let workers = Workers::start(parts.ports.clone()).await?;
+    let media = AgoraIssuer::new(config.app_id.clone(), config.certificate.clone());
+    let keys = Arc::new(config.jwt_keys.clone());
+    let mut app = App::new(parts.ports.clone(), Arc::new(media), keys)
+        .with_cors(config.cors_origins.clone())
+        .with_workers(&workers);
+    if config.environment == Environment::Development {
+        let metrics = metrics.clone();
+        app = app.with_metrics(move || metrics.render());
+    }
+    announce(config, listener.local_addr()?);
+
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let stop = async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    if let Some(address) = config.metrics_listen {
+        serve_metrics(address, metrics).await?;
+    }
+    accept(listener, &router(app), stop, config.shutdown).await;
+    workers.stop().await;
+    parts.close().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// One pass of every background worker; the summary goes to standard output.
+pub(crate) async fn sweep_once(config: &Config) -> Result<(), Failure> {
+    let parts = Parts::open(config).await?;
+    beat(&parts.ports).await?;
+    let lanes: Vec<_> = workers::sweep(&parts.ports)
+        .await?
+        .into_iter()
+        .map(|(lane, worked)| {
+            json!({
+                "lane": lane.name(),
+                "claimed": worked.claimed,
+                "changed": worked.changed,
+                "evicted": worked.evicted,
+                "rooms_closed": worked.rooms_closed,
+                "lost": worked.lost,
+                "failed": worked.failed.len(),
+            })
+        })
+        .collect();
+    println!("{}", json!({ "lanes": lanes }));
+    parts.close().await;
+    Ok(())
+}
+
+/// Says in plain words what runs here.
+fn announce(config: &Config, address: SocketAddr) {
+    match config.environment {
+        Environment::Production => tracing::info!("production"),
+        Environment::Development => {
+            tracing::warn!("development: not for real users; these parts are fake:");
+        }
+    }
+    for fake in config.fakes() {
+        tracing::warn!("fake: {fake}");
+    }
+    tracing::info!("listening on http://{address}");
+    tracing::info!("open http://{address}/health and http://{address}/rooms/active");
+}
+
+/// Accepts connections until `stop`, then lets requests in flight finish.
+async fn accept(
+    listener: TcpListener,
+    routes: &Router,
+    stop: impl Future<Output = ()>,
+    drain: Duration,
+) {
+    let connections = GracefulShutdown::new();
+    let mut stop = pin!(stop);
+    loop {
+        tokio::select! {
+            biased;
+            () = &mut stop => break,
+            accepted = listener.accept() => match accepted {
+                Ok((stream, peer)) => {
+                    // Answers are small and waited for.
+                    let _ = stream.set_nodelay(true);
+                    let connection = connections.watch(connection(stream, peer, routes.clone()));
+                    tokio::spawn(async move {
+                        if let Err(error) = connection.await {
+                            tracing::debug!(%error, "connection ended");
+                        }
+                    });
+                }
+                // Out of descriptors, most likely: the pause lets some come back.
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+            }
+        }
+    }
+    drop(listener);
+    tracing::info!("draining");
+    if tokio::time::timeout(drain, connections.shutdown())
+        .await
+        .is_err()
+    {
+        tracing::warn!("requests were still in flight when the drain ended");
+    }
+}
+
+fn connection(
+    stream: tokio::net::TcpStream,
+    peer: SocketAddr,
+    routes: Router,
+) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> + Send + 'static {
+    let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(ConnectInfo(peer));
+        let routes = routes.clone();
+        async move {
+            match routes.oneshot(request).await {
+                Ok(response) => Ok::<_, Infallible>(response),
+                Err(never) => match never {},
+            }
+        }
+    });
+    hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(Duration::from_secs(HEADER_SECONDS))
+        .max_buf_size(HEADER_BYTES_MAX)
+        .serve_connection(TokioIo::new(stream), service)
+}
+
+/// Serves the metrics of the process on an address of their own.
+async fn serve_metrics(address: SocketAddr, handle: PrometheusHandle) -> Result<(), Failure> {
+    let listener = TcpListener::bind(address)
+        .await
+        .map_err(|error| format!("METRICS_LISTEN: cannot listen on {address}: {error}"))?;
+    let routes = Router::new().route("/metrics", get(move || async move { handle.render() }));
+    tracing::info!("metrics on http://{}/metrics", listener.local_addr()?);
+    tokio::spawn(async move {
+        let never = std::future::pending();
+        accept(listener, &routes, never, Duration::ZERO).await;
+    });
+    Ok(())
+}

@@ -1,0 +1,111 @@
+//! Which paths need an access token.
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, Method, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use crate::App;
+use crate::extract::Caller;
+use crate::limits::Group;
+use crate::problem::{Code, Problem};
+
+/// What a path needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Needs {
+    Nothing,
+    WalletToken,
+}
+
+/// The table of principals. It goes by prefix, so that an unknown path below one is 401 without a
+/// token, as recorded, and a route added there is guarded before it exists.
+fn needs(method: &Method, path: &str) -> Needs {
+    let is_read = matches!(*method, Method::GET | Method::HEAD);
+    if path == "/rooms/active" && is_read {
+        return Needs::Nothing;
+    }
+    let below = |prefix: &str| {
+        path.strip_prefix(prefix)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    if below("/rooms") || below("/credits") || path == "/session/join" {
+        Needs::WalletToken
+    } else {
+        Needs::Nothing
+    }
+}
+
+/// Lets a request pass whose path needs no token, or that carries a valid one.
+pub(crate) async fn layer(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    match needs(request.method(), request.uri().path()) {
+        Needs::Nothing => next.run(request).await,
+        Needs::WalletToken => {
+            let now = app.ports().clock.now();
+            let claims =
+                bearer(request.headers()).and_then(|token| app.keys().verify(token, now).ok());
+            let Some(claims) = claims else {
+                return Problem::new(Code::Unauthorized).into_response();
+            };
+            let group = Group::of(request.uri().path());
+            if let Err(problem) = app.limiter().check_wallet(group, claims.sub) {
+                return problem.into_response();
+            }
+            request.extensions_mut().insert(Caller(claims.sub));
+            next.run(request).await
+        }
+    }
+}
+
+/// `Bearer`, exactly one blank, the token: case-sensitive, as recorded.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let token = headers
+        .get(header::AUTHORIZATION)?
+        .to_str()
+        .ok()?
+        .strip_prefix("Bearer ")?;
+    (!token.starts_with(' ')).then_some(token)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_below_rooms_and_credits_is_guarded_but_the_public_list() {
+        for path in [
+            "/rooms",
+            "/rooms/create",
+            "/rooms/nope",
+            "/credits",
+            "/credits/x/y",
+        ] {
+            assert_eq!(needs(&Method::GET, path), Needs::WalletToken, "{path}");
+        }
+        assert_eq!(needs(&Method::GET, "/rooms/active"), Needs::Nothing);
+        assert_eq!(needs(&Method::HEAD, "/rooms/active"), Needs::Nothing);
+        assert_eq!(needs(&Method::POST, "/rooms/active"), Needs::WalletToken);
+        assert_eq!(needs(&Method::GET, "/rooms/active/"), Needs::WalletToken);
+        for path in ["/", "/health", "/auth/nonce", "/roomsy", "/creditsx"] {
+            assert_eq!(needs(&Method::GET, path), Needs::Nothing, "{path}");
+        }
+    }
+
+    #[test]
+    fn the_scheme_is_case_sensitive_and_one_blank_wide() {
+        let bearer_of = |value: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::AUTHORIZATION, value.parse().unwrap());
+            bearer(&headers).map(str::to_owned)
+        };
+        assert_eq!(bearer_of("Bearer abc").as_deref(), Some("abc"));
+        for wrong in [
+            "bearer abc",
+            "Bearer  abc",
+            "Bearerabc",
+            "Basic abc",
+            "Bearer\tabc",
+        ] {
+            assert_eq!(bearer_of(wrong), None, "{wrong:?}");
+        }
+    }
+}

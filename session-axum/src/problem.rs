@@ -1,0 +1,367 @@
+//! Every refusal and error as HTTP: one table.
+//!
+//! The body is `{"error", …}` as recorded, with `code`, `message` and `request_id` added
+//! (`spec/README.md`, "Error bodies"); a client that asks for `application/problem+json` gets the
+//! same facts as RFC 9457. Handlers only say which problem; [`render`] writes the body, because
+//! only there are the request's id and its `Accept` header known.
+
+use axum::body::Body;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Map, Value, json};
+use session_core::auth::AuthRefusal;
+use session_core::ledger::{CreditRefusal, NotVerified};
+use session_core::ports::{PortError, PortErrorKind, StoreError, StoreErrorKind};
+use session_core::room::RoomRefusal;
+use session_core::service::{ExecuteError, Never};
+
+/// How long a client is told to wait when the fault is ours and passes.
+const RETRY_AFTER_SECONDS: u64 = 1;
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident: $status:ident, $code:literal, $error:literal, $message:literal;)*) => {
+        /// What went wrong, as clients can tell it apart.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub enum Code {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Code {
+            /// Every code, for tests that walk the table.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// The HTTP status.
+            #[must_use]
+            pub const fn status(self) -> StatusCode {
+                match self { $(Self::$name => StatusCode::$status,)* }
+            }
+
+            /// The stable name.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$name => $code,)* }
+            }
+
+            /// The recorded `error` text, byte for byte.
+            #[must_use]
+            pub const fn error(self) -> &'static str {
+                match self { $(Self::$name => $error,)* }
+            }
+
+            /// A sentence for people.
+            #[must_use]
+            pub const fn message(self) -> &'static str {
+                match self { $(Self::$name => $message,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The wallet hosts a room.
+    AlreadyHosting: CONFLICT, "already_hosting_free_room", "already_hosting_free_room",
+        "this wallet hosts an active free room; leave or join it first";
+    /// The wallet is in a room.
+    AlreadyInRoom: CONFLICT, "already_in_free_room", "already_in_free_room",
+        "this wallet is in a free room; leave it first";
+    /// More than the limit.
+    BodyTooLarge: PAYLOAD_TOO_LARGE, "body_too_large", "body_too_large",
+        "the request body is larger than this server reads";
+    /// Rows change too fast.
+    Busy: SERVICE_UNAVAILABLE, "busy", "busy",
+        "too many requests change the same thing at once; try again";
+    /// The chain cannot be asked.
+    ChainUnavailable: SERVICE_UNAVAILABLE, "chain_unavailable", "chain_unavailable",
+        "the chain cannot be asked at the moment; try again";
+    /// Another request used the key.
+    IdempotencyKeyReused: UNPROCESSABLE_ENTITY, "idempotency_key_reused", "idempotency_key_reused",
+        "this idempotency key was used for another request";
+    /// Too little credit.
+    InsufficientCredits: FORBIDDEN, "insufficient_credits", "insufficient_credits",
+        "too little credit is left to enter a room";
+    /// Our fault.
+    Internal: INTERNAL_SERVER_ERROR, "internal", "internal",
+        "something went wrong on our side";
+    /// Not JSON, not an object, or a member of the wrong type.
+    InvalidBody: BAD_REQUEST, "invalid_body", "invalid body",
+        "the request body is not a JSON object with members of the expected types";
+    /// A key nobody may use.
+    InvalidIdempotencyKey: BAD_REQUEST, "invalid_idempotency_key", "invalid_idempotency_key",
+        "an idempotency key is 1 to 255 visible ASCII characters";
+    /// Not a nonce of this wallet, used, or too old.
+    InvalidNonce: UNAUTHORIZED, "invalid_or_expired_nonce", "invalid or expired nonce",
+        "ask for a new nonce and sign it";
+    /// Not the wallet's.
+    InvalidSignature: UNAUTHORIZED, "invalid_signature", "invalid signature",
+        "the signature is not this wallet's signature of the nonce";
+    /// Not an address.
+    InvalidWallet: BAD_REQUEST, "invalid_wallet", "invalid wallet",
+        "a wallet is 0x and 40 hex digits";
+    /// Body member missing.
+    MissingRoomId: BAD_REQUEST, "missing_room_id", "missing room_id",
+        "the body needs room_id";
+    /// Body members missing.
+    MissingSignInParts: BAD_REQUEST, "missing_wallet_signature_or_nonce",
+        "missing wallet, signature, or nonce",
+        "the body needs wallet, signature and nonce";
+    /// Body members missing.
+    MissingStayParts: BAD_REQUEST, "missing_room_id_or_connection_id",
+        "missing room_id or connection_id",
+        "the body needs room_id and connection_id";
+    /// Body member missing.
+    MissingWallet: BAD_REQUEST, "missing_wallet", "missing wallet",
+        "the body needs wallet";
+    /// No name.
+    NameRequired: FORBIDDEN, "heaven_name_required", "heaven_name_required",
+        "this wallet owns no primary name, which the base grant needs";
+    /// This deployment has no such part.
+    NotConfigured: SERVICE_UNAVAILABLE, "not_configured", "not_configured",
+        "this server is not configured for that";
+    /// No verification.
+    NotVerified: FORBIDDEN, "not_verified", "not_verified",
+        "this wallet is not verified";
+    /// No such stay.
+    NotYourConnection: FORBIDDEN, "not_your_connection", "not_your_connection",
+        "no live stay of this wallet in this room has this connection_id";
+    /// Too much at once.
+    Overloaded: SERVICE_UNAVAILABLE, "overloaded", "overloaded",
+        "the server has as much to do as it can; try again";
+    /// Too many requests.
+    RateLimited: TOO_MANY_REQUESTS, "rate_limited", "rate_limited",
+        "too many requests; try again later";
+    /// No free seat.
+    RoomFull: CONFLICT, "room_full", "room_full",
+        "all seats of the room are taken";
+    /// No such room.
+    RoomNotFound: NOT_FOUND, "room_not_found", "room_not_found",
+        "there is no such active room";
+    /// The database cannot be asked.
+    StoreUnavailable: SERVICE_UNAVAILABLE, "store_unavailable", "store_unavailable",
+        "the database cannot be reached at the moment; try again";
+    /// Too slow.
+    Timeout: SERVICE_UNAVAILABLE, "timeout", "timeout",
+        "the request took too long; try again with the same idempotency key";
+    /// No valid access token.
+    Unauthorized: UNAUTHORIZED, "unauthorized", "unauthorized",
+        "a valid access token is needed";
+    /// Longer than the limit.
+    UriTooLong: URI_TOO_LONG, "uri_too_long", "uri_too_long",
+        "the request target is longer than this server reads";
+}
+
+/// A refusal or error on its way to a client.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Problem {
+    code: Code,
+    extra: Map<String, Value>,
+    retry_after_seconds: Option<u64>,
+}
+
+impl Problem {
+    /// A problem with this code.
+    #[must_use]
+    pub fn new(code: Code) -> Self {
+        let passes = code.status() == StatusCode::SERVICE_UNAVAILABLE;
+        Self {
+            code,
+            extra: Map::new(),
+            retry_after_seconds: passes.then_some(RETRY_AFTER_SECONDS),
+        }
+    }
+
+    /// The same with a member that the wire page names.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.extra.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// The same with how long to wait.
+    #[must_use]
+    pub const fn retry_after(mut self, seconds: u64) -> Self {
+        self.retry_after_seconds = Some(seconds);
+        self
+    }
+
+    /// What went wrong.
+    #[must_use]
+    pub const fn code(&self) -> Code {
+        self.code
+    }
+
+    fn recorded_body(&self, request_id: &str) -> Value {
+        let mut body = Map::new();
+        body.insert("error".to_owned(), json!(self.code.error()));
+        body.extend(self.extra.clone());
+        body.insert("code".to_owned(), json!(self.code.name()));
+        body.insert("message".to_owned(), json!(self.code.message()));
+        body.insert("request_id".to_owned(), json!(request_id));
+        Value::Object(body)
+    }
+
+    fn rfc9457_body(&self, request_id: &str) -> Value {
+        let mut body = self.extra.clone();
+        body.insert(
+            "type".to_owned(),
+            json!(format!("urn:session:problem:{}", self.code.name())),
+        );
+        body.insert("title".to_owned(), json!(self.code.message()));
+        body.insert("status".to_owned(), json!(self.code.status().as_u16()));
+        body.insert("code".to_owned(), json!(self.code.name()));
+        body.insert("request_id".to_owned(), json!(request_id));
+        Value::Object(body)
+    }
+}
+
+impl IntoResponse for Problem {
+    /// Without a body: [`render`] writes it.
+    fn into_response(self) -> Response {
+        let mut response = self.code.status().into_response();
+        if let Some(seconds) = self.retry_after_seconds {
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// Writes the body of a response that carries a [`Problem`]; others pass.
+pub(crate) fn render(response: Response, request_id: &str, wants_rfc9457: bool) -> Response {
+    let Some(problem) = response.extensions().get::<Problem>().cloned() else {
+        return response;
+    };
+    let (mut parts, _) = response.into_parts();
+    let (body, media_type) = if wants_rfc9457 {
+        (problem.rfc9457_body(request_id), "application/problem+json")
+    } else {
+        (problem.recorded_body(request_id), "application/json")
+    };
+    parts
+        .headers
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+    Response::from_parts(parts, Body::from(body.to_string()))
+}
+
+impl From<AuthRefusal> for Problem {
+    fn from(refusal: AuthRefusal) -> Self {
+        Self::new(match refusal {
+            AuthRefusal::InvalidNonce => Code::InvalidNonce,
+            AuthRefusal::InvalidSignature => Code::InvalidSignature,
+        })
+    }
+}
+
+impl From<CreditRefusal> for Problem {
+    fn from(refusal: CreditRefusal) -> Self {
+        match refusal {
+            CreditRefusal::NameRequired => Self::new(Code::NameRequired),
+            CreditRefusal::TooLittle { remaining } => {
+                Self::new(Code::InsufficientCredits).with("remaining_seconds", remaining.get())
+            }
+        }
+    }
+}
+
+impl From<NotVerified> for Problem {
+    fn from(_: NotVerified) -> Self {
+        Self::new(Code::NotVerified).with("granted", false)
+    }
+}
+
+impl From<RoomRefusal> for Problem {
+    fn from(refusal: RoomRefusal) -> Self {
+        match refusal {
+            RoomRefusal::AlreadyHosting => Self::new(Code::AlreadyHosting),
+            RoomRefusal::AlreadyInRoom => Self::new(Code::AlreadyInRoom),
+            RoomRefusal::Credit(refusal) => refusal.into(),
+            RoomRefusal::NotYourConnection => Self::new(Code::NotYourConnection),
+            RoomRefusal::RoomFull => Self::new(Code::RoomFull),
+            RoomRefusal::RoomNotFound => Self::new(Code::RoomNotFound),
+        }
+    }
+}
+
+impl From<Never> for Problem {
+    fn from(never: Never) -> Self {
+        match never {}
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        tracing::warn!(%error, "store failed");
+        Self::new(match error.kind {
+            StoreErrorKind::Corrupt => Code::Internal,
+            StoreErrorKind::Unavailable => Code::StoreUnavailable,
+        })
+    }
+}
+
+impl From<PortError> for Problem {
+    fn from(error: PortError) -> Self {
+        tracing::warn!(%error, "port failed");
+        Self::new(match error.kind {
+            PortErrorKind::Corrupt => Code::Internal,
+            PortErrorKind::NotConfigured => Code::NotConfigured,
+            PortErrorKind::Unavailable => Code::ChainUnavailable,
+        })
+    }
+}
+
+impl From<ExecuteError> for Problem {
+    fn from(error: ExecuteError) -> Self {
+        match error {
+            ExecuteError::Busy => Self::new(Code::Busy),
+            ExecuteError::IdempotencyMismatch => Self::new(Code::IdempotencyKeyReused),
+            ExecuteError::Port(error) => error.into(),
+            ExecuteError::Rejected(why) => {
+                tracing::error!(%why, "a decision can never be committed");
+                Self::new(Code::Internal)
+            }
+            ExecuteError::Store(error) => error.into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_code_has_a_name_of_its_own_and_a_status_of_its_class() {
+        let mut names = BTreeSet::new();
+        for code in Code::ALL {
+            assert!(names.insert(code.name()), "{} stands twice", code.name());
+            assert!(code.status().is_client_error() || code.status().is_server_error());
+            let snake = |c: char| c.is_ascii_lowercase() || c == '_';
+            assert!(
+                code.name().chars().all(snake),
+                "{} is not snake_case",
+                code.name()
+            );
+            let text_is_code = !code.error().contains(' ');
+            assert!(
+                !text_is_code || code.error() == code.name(),
+                "{code:?} has two codes"
+            );
+        }
+    }
+
+    #[test]
+    fn what_passes_says_when_to_try_again() {
+        for code in Code::ALL {
+            let response = Problem::new(*code).into_response();
+            let passes = code.status() == StatusCode::SERVICE_UNAVAILABLE;
+            assert_eq!(
+                response.headers().contains_key(header::RETRY_AFTER),
+                passes,
+                "{code:?}"
+            );
+        }
+    }
+}

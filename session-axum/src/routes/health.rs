@@ -1,0 +1,53 @@
+//! Whether the process lives, and whether it can work.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+
+use super::not_found;
+use crate::App;
+
+/// `GET /health`: the process answers. Exactly this body.
+pub(crate) async fn health() -> Json<Value> {
+    Json(json!({"ok": true}))
+}
+
+/// `GET /ready`: the database answers and the workers beat; else 503 with the reasons.
+pub(crate) async fn ready(State(app): State<App>) -> Response {
+    let mut reasons = Vec::new();
+    if let Err(error) = app.ports().store.ping().await {
+        tracing::warn!(%error, "not ready");
+        reasons.push("the database does not answer");
+    }
+    if app.pulse().is_some_and(|pulse| !pulse.beats()) {
+        reasons.push("the workers do not beat");
+    }
+    if reasons.is_empty() {
+        Json(json!({"ready": true})).into_response()
+    } else {
+        let body = Json(json!({"ready": false, "reasons": reasons}));
+        (
+            StatusCode::SERVICE_UNAVAILABLE,
+            [(header::RETRY_AFTER, "1")],
+            body,
+        )
+            .into_response()
+    }
+}
+
+/// `GET /metrics`, where the host wants it here.
+pub(crate) async fn metrics(State(app): State<App>) -> Response {
+    let Some(text) = app.metrics() else {
+        return not_found().await;
+    };
+    (
+        [(
+            header::CONTENT_TYPE,
+            "text/plain; version=0.0.4; charset=utf-8",
+        )],
+        text,
+    )
+        .into_response()
+}

@@ -1,0 +1,249 @@
+//! Free rooms.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use serde::Serialize;
+use serde_json::{Value, json};
+use session_core::media::{MediaGrant, MediaTokenError};
+use session_core::room::{
+    CreateRoom, Heartbeat, JoinRoom, LeaveRoom, Renew, RenewReply, Room, Threshold, ThresholdKind,
+    Visibility,
+};
+use session_core::service::active_rooms;
+use session_core::types::{ConnectionId, RoomId, Wallet};
+
+use super::run;
+use crate::App;
+use crate::extract::{Caller, Fields, RawBody};
+use crate::problem::{Code, Problem};
+
+#[derive(Serialize)]
+pub(crate) struct ActiveAnswer {
+    rooms: Vec<ActiveRoom>,
+}
+
+#[derive(Serialize)]
+struct ActiveRoom {
+    room_id: RoomId,
+    host_wallet: Wallet,
+    participant_count: u8,
+    created_at: String,
+}
+
+/// `GET /rooms/active`
+pub(crate) async fn active(State(app): State<App>) -> Result<Json<ActiveAnswer>, Problem> {
+    let item = |room: Room| ActiveRoom {
+        room_id: room.id,
+        host_wallet: room.host,
+        participant_count: room.live_seats,
+        created_at: room.created_at.to_rfc3339(),
+    };
+    let rooms = active_rooms(app.ports())
+        .await?
+        .into_iter()
+        .map(item)
+        .collect();
+    Ok(Json(ActiveAnswer { rooms }))
+}
+
+#[derive(Serialize)]
+pub(crate) struct CreateAnswer {
+    room_id: RoomId,
+    channel: String,
+    visibility: &'static str,
+}
+
+/// `POST /rooms/create`; an absent or broken body is an empty one.
+pub(crate) async fn create(
+    State(app): State<App>,
+    Caller(wallet): Caller,
+    headers: HeaderMap,
+    body: RawBody,
+) -> Result<Json<CreateAnswer>, Problem> {
+    let fields = body.fields().unwrap_or_default();
+    let visibility = if fields.is_text("visibility", "private") {
+        Visibility::Private
+    } else {
+        Visibility::Open
+    };
+    let command = CreateRoom {
+        wallet,
+        visibility,
+        ai_enabled: fields.is_true("ai_enabled"),
+    };
+    let created = run("rooms.create", &command, wallet, &body, &headers, &app).await?;
+    Ok(Json(CreateAnswer {
+        room_id: created.room,
+        channel: created.channel.to_string(),
+        visibility: created.visibility.name(),
+    }))
+}
+
+#[derive(Serialize)]
+pub(crate) struct JoinAnswer {
+    room_id: RoomId,
+    channel: String,
+    connection_id: ConnectionId,
+    agora_uid: u32,
+    host_wallet: Wallet,
+    is_host: bool,
+    agora_token: String,
+    token_expires_in_seconds: u64,
+    renew_after_seconds: u64,
+    heartbeat_interval_seconds: u64,
+    remaining_seconds: u64,
+}
+
+/// `POST /rooms/join`
+pub(crate) async fn join(
+    State(app): State<App>,
+    Caller(wallet): Caller,
+    headers: HeaderMap,
+    body: RawBody,
+) -> Result<Json<JoinAnswer>, Problem> {
+    let fields = body.fields()?;
+    let room = fields
+        .text("room_id")?
+        .ok_or(Problem::new(Code::MissingRoomId))?;
+    let command = JoinRoom {
+        wallet,
+        room: room.parse().ok(),
+    };
+    let joined = run("rooms.join", &command, wallet, &body, &headers, &app).await?;
+    Ok(Json(JoinAnswer {
+        room_id: joined.room,
+        channel: joined.grant.channel.to_string(),
+        connection_id: joined.connection,
+        agora_uid: joined.grant.uid.get(),
+        host_wallet: joined.host,
+        is_host: joined.is_host,
+        agora_token: token(&joined.grant, &app)?,
+        token_expires_in_seconds: joined.grant.ttl.seconds().get(),
+        renew_after_seconds: joined.renew_after.get(),
+        heartbeat_interval_seconds: joined.heartbeat_interval.get(),
+        remaining_seconds: joined.remaining.get(),
+    }))
+}
+
+/// Which stay a body names. Texts that name none are `None`: the core refuses them as it refuses
+/// unknown ones.
+struct StayNames {
+    room: Option<RoomId>,
+    connection: Option<ConnectionId>,
+}
+
+impl StayNames {
+    fn of(fields: &Fields) -> Result<Self, Problem> {
+        let (room, connection) = fields
+            .text("room_id")?
+            .zip(fields.text("connection_id")?)
+            .ok_or(Problem::new(Code::MissingStayParts))?;
+        Ok(Self {
+            room: room.parse().ok(),
+            connection: connection.parse().ok(),
+        })
+    }
+}
+
+/// `POST /rooms/heartbeat`
+pub(crate) async fn heartbeat(
+    State(app): State<App>,
+    Caller(wallet): Caller,
+    headers: HeaderMap,
+    body: RawBody,
+) -> Result<Json<Value>, Problem> {
+    let StayNames { room, connection } = StayNames::of(&body.fields()?)?;
+    let command = Heartbeat {
+        wallet,
+        room,
+        connection,
+    };
+    let reply = run("rooms.heartbeat", &command, wallet, &body, &headers, &app).await?;
+    Ok(Json(json!({
+        "ok": true,
+        "remaining_seconds": reply.remaining.get(),
+        "events": events(&reply.thresholds, wallet),
+    })))
+}
+
+/// `POST /rooms/token/renew`; a denial for lack of credit is a 200, as recorded.
+pub(crate) async fn renew(
+    State(app): State<App>,
+    Caller(wallet): Caller,
+    headers: HeaderMap,
+    body: RawBody,
+) -> Result<Json<Value>, Problem> {
+    let StayNames { room, connection } = StayNames::of(&body.fields()?)?;
+    let command = Renew {
+        wallet,
+        room,
+        connection,
+    };
+    let reply = run("rooms.renew", &command, wallet, &body, &headers, &app).await?;
+    Ok(Json(match reply {
+        RenewReply::Denied {
+            remaining,
+            thresholds,
+        } => json!({
+            "denied": true,
+            "reason": "credits_exhausted",
+            "remaining_seconds": remaining.get(),
+            "events": events(&thresholds, wallet),
+        }),
+        RenewReply::Renewed {
+            grant,
+            remaining,
+            thresholds,
+        } => json!({
+            "agora_token": token(&grant, &app)?,
+            "token_expires_in_seconds": grant.ttl.seconds().get(),
+            "remaining_seconds": remaining.get(),
+            "events": events(&thresholds, wallet),
+        }),
+    }))
+}
+
+/// `POST /rooms/leave`
+pub(crate) async fn leave(
+    State(app): State<App>,
+    Caller(wallet): Caller,
+    headers: HeaderMap,
+    body: RawBody,
+) -> Result<Json<Value>, Problem> {
+    let StayNames { room, connection } = StayNames::of(&body.fields()?)?;
+    let command = LeaveRoom {
+        wallet,
+        room,
+        connection,
+    };
+    let left = run("rooms.leave", &command, wallet, &body, &headers, &app).await?;
+    Ok(Json(json!({
+        "ok": true,
+        "debited_seconds": left.charged.get(),
+        "remaining_seconds": left.remaining.get(),
+        "closed": left.closed,
+    })))
+}
+
+fn events(thresholds: &[Threshold], wallet: Wallet) -> Vec<Value> {
+    let event = |threshold: &Threshold| {
+        json!({
+            "type": match threshold.kind {
+                ThresholdKind::CreditsLow => "credits_low",
+                ThresholdKind::CreditsExhausted => "credits_exhausted",
+            },
+            "wallet": wallet,
+            "remaining_seconds": threshold.remaining.get(),
+            "at_epoch": threshold.at.unix(),
+        })
+    };
+    thresholds.iter().map(event).collect()
+}
+
+fn token(grant: &MediaGrant, app: &App) -> Result<String, Problem> {
+    app.media().issue(grant).map_err(|error: MediaTokenError| {
+        tracing::error!(%error, "no media token can be made");
+        Problem::new(Code::Internal)
+    })
+}

@@ -1,0 +1,211 @@
+//! The loops that run beside the routes: the shared beat, and one worker for each lane.
+//!
+//! Workers hold no state. Any number of servers may run them on one store: a due row is claimed by
+//! one of them, and what a worker of a dead server had claimed comes up again when its lease ends.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use session_core::changeset::Lane;
+use session_core::outbox::Intent;
+use session_core::ports::{Dispatcher, StoreError};
+use session_core::service::{
+    CLAIM_ROWS_MAX, ExecuteError, Ports, Worked, beat, deliver, work_lane,
+};
+use session_core::types::IntentKey;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+/// How often a worker looks for due rows.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Beats missed in a row before the server says that it is not ready.
+const BEATS_MISSED_MAX: u64 = 5;
+
+/// Running workers. Dropping them ends them at once; [`Workers::stop`] lets them finish.
+#[derive(Debug)]
+pub struct Workers {
+    tasks: JoinSet<()>,
+    stop: watch::Sender<bool>,
+    pulse: Pulse,
+}
+
+impl Workers {
+    /// Writes the first beat, which records the outage before it, and starts the loops. To be
+    /// called before the first request is served: a request served earlier could take our outage
+    /// for the client's silence.
+    ///
+    /// # Errors
+    /// [`ExecuteError`] where the first beat cannot be written.
+    pub async fn start(ports: Ports) -> Result<Self, ExecuteError> {
+        if let Some(outage) = beat(&ports).await? {
+            tracing::info!(from = %outage.from, to = %outage.to, "no server was alive");
+        }
+        let (stop, stopped) = watch::channel(false);
+        let pulse = Pulse::new(Duration::from_secs(ports.policy.outage.beat_seconds.get()));
+        let mut tasks = JoinSet::new();
+        tasks.spawn(keep_beating(ports.clone(), pulse.clone(), stopped.clone()));
+        for lane in Lane::ALL {
+            tasks.spawn(keep_working(lane, ports.clone(), stopped.clone()));
+        }
+        Ok(Self { tasks, stop, pulse })
+    }
+
+    /// Ends the loops, each after the pass it is in, so that no claim is left behind.
+    pub async fn stop(mut self) {
+        let _ = self.stop.send(true);
+        while self.tasks.join_next().await.is_some() {}
+    }
+
+    pub(crate) fn pulse(&self) -> Pulse {
+        self.pulse.clone()
+    }
+}
+
+/// One pass over every lane, over and over until nothing more is due.
+///
+/// # Errors
+/// [`StoreError`] where nothing can be claimed.
+pub async fn sweep(ports: &Ports) -> Result<Vec<(Lane, Worked)>, StoreError> {
+    let mut swept = Vec::new();
+    for lane in Lane::ALL {
+        loop {
+            let worked = work_lane(ports, lane).await?;
+            let is_last = worked.claimed < CLAIM_ROWS_MAX;
+            swept.push((lane, worked));
+            if is_last {
+                break;
+            }
+        }
+    }
+    Ok(swept)
+}
+
+/// When the last beat was written, as seen by this process.
+#[derive(Debug, Clone)]
+pub(crate) struct Pulse {
+    every: Duration,
+    started: Instant,
+    last_ms: Arc<AtomicU64>,
+}
+
+impl Pulse {
+    fn new(every: Duration) -> Self {
+        Self {
+            every,
+            started: Instant::now(),
+            last_ms: Arc::default(),
+        }
+    }
+
+    fn beat(&self) {
+        let since_start = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.last_ms.store(since_start, Ordering::Relaxed);
+    }
+
+    /// Whether the last beat is recent.
+    pub(crate) fn beats(&self) -> bool {
+        let last = self.started + Duration::from_millis(self.last_ms.load(Ordering::Relaxed));
+        let missed = u32::try_from(BEATS_MISSED_MAX).unwrap_or(u32::MAX);
+        last.elapsed() < self.every.saturating_mul(missed)
+    }
+}
+
+async fn keep_beating(ports: Ports, pulse: Pulse, mut stopped: watch::Receiver<bool>) {
+    let mut ticks = tokio::time::interval(pulse.every / 2);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    while next(&mut ticks, &mut stopped).await {
+        match beat(&ports).await {
+            Ok(None) => pulse.beat(),
+            Ok(Some(outage)) => {
+                tracing::warn!(from = %outage.from, to = %outage.to, "no server was alive");
+                pulse.beat();
+            }
+            Err(error) => tracing::warn!(%error, "beat failed"),
+        }
+    }
+}
+
+async fn keep_working(lane: Lane, ports: Ports, mut stopped: watch::Receiver<bool>) {
+    let mut ticks = tokio::time::interval(LOOK_EVERY);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    while next(&mut ticks, &mut stopped).await {
+        while let Some(worked) = pass(lane, &ports).await {
+            // A full claim means that more is due; otherwise the next tick is soon enough.
+            if worked.claimed < CLAIM_ROWS_MAX || *stopped.borrow() {
+                break;
+            }
+        }
+    }
+}
+
+async fn next(ticks: &mut tokio::time::Interval, stopped: &mut watch::Receiver<bool>) -> bool {
+    tokio::select! {
+        biased;
+        _ = stopped.wait_for(|stop| *stop) => false,
+        _ = ticks.tick() => true,
+    }
+}
+
+async fn pass(lane: Lane, ports: &Ports) -> Option<Worked> {
+    let worked = match work_lane(ports, lane).await {
+        Ok(worked) => worked,
+        Err(error) => {
+            tracing::warn!(%error, lane = lane.name(), "no work can be claimed");
+            return None;
+        }
+    };
+    for (key, why) in &worked.failed {
+        tracing::warn!(%key, why, lane = lane.name(), "work failed; it comes up again");
+    }
+    let count = |outcome: &'static str, rows: usize| {
+        let rows = u64::try_from(rows).unwrap_or(u64::MAX);
+        metrics::counter!("session_work_rows_total", "lane" => lane.name(), "outcome" => outcome)
+            .increment(rows);
+    };
+    if worked.claimed > 0 {
+        count("changed", worked.changed);
+        count("evicted", worked.evicted);
+        count("room_closed", worked.rooms_closed);
+        count("lost", worked.lost);
+        count("failed", worked.failed.len());
+    }
+    Some(worked)
+}
+
+/// Runs intents that requests wait for, each in a task of its own: the client may hang up, the
+/// task goes on.
+#[derive(Debug, Clone)]
+pub struct Dispatch {
+    wait: Duration,
+}
+
+impl Dispatch {
+    /// Lets a request wait this long for its intent.
+    #[must_use]
+    pub const fn waiting(wait: Duration) -> Self {
+        Self { wait }
+    }
+}
+
+#[async_trait]
+impl Dispatcher for Dispatch {
+    async fn run(&self, key: IntentKey, ports: &Ports) -> Option<Intent> {
+        let ports = ports.clone();
+        let task = tokio::spawn(async move { deliver(&ports, key, None).await });
+        match tokio::time::timeout(self.wait, task).await {
+            Ok(Ok(Ok(intent))) => intent.filter(Intent::is_settled),
+            Ok(Ok(Err(error))) => {
+                tracing::warn!(%error, %key, "outcome not written; a worker finds it");
+                None
+            }
+            Ok(Err(error)) => {
+                tracing::error!(%error, %key, "delivery panicked; a worker finds it");
+                None
+            }
+            Err(_) => None,
+        }
+    }
+}

@@ -1,0 +1,501 @@
+//! What committing a changeset means.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+
+use super::{
+    Changeset, Due, Entry, Expect, Fact, Fence, Key, Lane, Receipt, Record, Row, Unique, Version,
+    Write,
+};
+use crate::ledger::{Account, AccountKey, Action, Book, LedgerError, Posted, Transfer, post};
+use crate::types::{EntryId, Timestamp, TransferId};
+
+/// Why a changeset is refused. Nothing of it is written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[allow(clippy::exhaustive_enums, reason = "drivers map every rejection")]
+pub enum Rejection {
+    /// A row is not as the decision found it.
+    #[error("row {0} has changed")]
+    Conflict(Key),
+    /// A claim was taken over.
+    #[error("claim of row {0} was lost")]
+    Fenced(Key),
+    /// A transfer cannot happen.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The changeset contradicts itself or the contract of [`Changeset`]: a fault of the program.
+    #[error("changeset is malformed: {0}")]
+    Malformed(&'static str),
+    /// Another row has what only one may have.
+    #[error("{0:?} is taken")]
+    Taken(Unique),
+}
+
+impl Rejection {
+    /// Whether loading anew and deciding again may succeed: the world has moved on. Otherwise the
+    /// same decision would be refused for ever.
+    #[must_use]
+    pub const fn is_conflict(&self) -> bool {
+        match self {
+            Self::Conflict(_) | Self::Taken(_) => true,
+            Self::Ledger(error) => matches!(
+                error,
+                LedgerError::Insufficient(_)
+                    | LedgerError::NotReserved(_)
+                    | LedgerError::DeadlinePassed(_)
+            ),
+            Self::Fenced(_) | Self::Malformed(_) => false,
+        }
+    }
+}
+
+/// A due row's place in its queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Work {
+    /// When, and in which queue.
+    pub due: Due,
+    /// How often it was claimed.
+    pub fence: Fence,
+    /// Until when the last claim holds.
+    pub leased_until: Option<Timestamp>,
+}
+
+/// The rows that a store holds, or those of them that a changeset names.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct World {
+    rows: BTreeMap<Key, (Version, Row)>,
+    uniques: BTreeMap<Unique, Key>,
+    transfers: BTreeMap<TransferId, Transfer>,
+    resolutions: BTreeMap<TransferId, TransferId>,
+    work: BTreeMap<Key, Work>,
+    journal: BTreeMap<EntryId, Entry>,
+}
+
+impl World {
+    /// Nothing at all.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Puts a row in place as a store found it.
+    pub fn put_row(&mut self, version: Version, row: Row) {
+        for unique in row.uniques() {
+            self.uniques.insert(unique, row.key());
+        }
+        self.rows.insert(row.key(), (version, row));
+    }
+
+    /// Puts a transfer in place as a store found it.
+    pub fn put_transfer(&mut self, transfer: Transfer) {
+        if let Action::Post { of } | Action::Void { of } = transfer.action {
+            self.resolutions.insert(of, transfer.id);
+        }
+        self.transfers.insert(transfer.id, transfer);
+    }
+
+    /// Puts a due row's place in its queue in place as a store found it.
+    pub fn put_work(&mut self, key: Key, work: Work) {
+        self.work.insert(key, work);
+    }
+
+    /// A row.
+    #[must_use]
+    pub fn row(&self, key: &Key) -> Option<&(Version, Row)> {
+        self.rows.get(key)
+    }
+
+    /// Every row, by name.
+    pub fn rows(&self) -> impl Iterator<Item = (&Key, Version, &Row)> {
+        self.rows
+            .iter()
+            .map(|(key, (version, row))| (key, *version, row))
+    }
+
+    /// The rows whose names lie in a range, by name.
+    pub fn rows_in(
+        &self,
+        names: core::ops::RangeInclusive<Key>,
+    ) -> impl Iterator<Item = (Version, &Row)> {
+        self.rows
+            .range(names)
+            .map(|(_, (version, row))| (*version, row))
+    }
+
+    /// Who holds the values in a range, by value.
+    pub fn holders_in(
+        &self,
+        values: core::ops::RangeInclusive<Unique>,
+    ) -> impl Iterator<Item = &Key> {
+        self.uniques.range(values).map(|(_, key)| key)
+    }
+
+    /// Who has what only one may have.
+    #[must_use]
+    pub fn holder(&self, unique: &Unique) -> Option<&Key> {
+        self.uniques.get(unique)
+    }
+
+    /// Every transfer, by identifier.
+    pub fn transfers(&self) -> impl Iterator<Item = &Transfer> {
+        self.transfers.values()
+    }
+
+    /// Every journal entry, by identifier.
+    pub fn journal(&self) -> impl Iterator<Item = &Entry> {
+        self.journal.values()
+    }
+
+    /// A due row's place in its queue.
+    #[must_use]
+    pub fn work(&self, key: &Key) -> Option<&Work> {
+        self.work.get(key)
+    }
+
+    /// Claims up to `n` rows of a lane that are due and not under a claim that still holds, the
+    /// longest due first.
+    pub fn claim(
+        &mut self,
+        lane: Lane,
+        now: Timestamp,
+        until: Timestamp,
+        n: usize,
+    ) -> Vec<(Key, Fence)> {
+        let mut due: Vec<(Timestamp, Key)> = self
+            .work
+            .iter()
+            .filter(|(_, work)| work.due.lane == lane && work.due.at <= now)
+            .filter(|(_, work)| work.leased_until.is_none_or(|until| until <= now))
+            .map(|(key, work)| (work.due.at, key.clone()))
+            .collect();
+        due.sort();
+        due.truncate(n);
+        let mut claimed = Vec::with_capacity(due.len());
+        for (_, key) in due {
+            if let Some(work) = self.work.get_mut(&key) {
+                work.fence = work.fence.next();
+                work.leased_until = Some(until);
+                claimed.push((key, work.fence));
+            }
+        }
+        claimed
+    }
+
+    /// Takes over what [`apply`] found.
+    pub fn absorb(&mut self, delta: &Delta) {
+        for key in &delta.deletes {
+            self.remove(key);
+        }
+        // All uniques of changed rows go before any comes, so that a value may change hands.
+        for put in delta.puts.values() {
+            self.remove(&put.row.key());
+        }
+        for put in delta.puts.values() {
+            self.put_row(put.version, put.row.clone());
+        }
+        for transfer in &delta.transfers {
+            self.put_transfer(*transfer);
+        }
+        for entry in &delta.journal {
+            self.journal.insert(entry.id, entry.clone());
+        }
+        for (key, work) in &delta.work {
+            match work {
+                Some(work) => self.work.insert(key.clone(), *work),
+                None => self.work.remove(key),
+            };
+        }
+    }
+
+    fn remove(&mut self, key: &Key) {
+        if let Some((_, row)) = self.rows.remove(key) {
+            for unique in row.uniques() {
+                self.uniques.remove(&unique);
+            }
+        }
+    }
+}
+
+/// A row to store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Put {
+    /// The row's version after the write.
+    pub version: Version,
+    /// The row.
+    pub row: Row,
+}
+
+/// What a store must write for a changeset to be committed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Delta {
+    /// Rows in their final state; [`Version::FIRST`] is an insertion.
+    pub puts: BTreeMap<Key, Put>,
+    /// Rows that go away.
+    pub deletes: BTreeSet<Key>,
+    /// Transfers to append.
+    pub transfers: Vec<Transfer>,
+    /// Entries to append.
+    pub journal: Vec<Entry>,
+    /// Places in queues: to write, or to take away.
+    pub work: BTreeMap<Key, Option<Work>>,
+    /// What the commit answers.
+    pub receipt: Receipt,
+}
+
+/// Checks a changeset against a world and says what is to be written.
+///
+/// # Errors
+/// [`Rejection`]: nothing may be written.
+pub fn apply(world: &World, changeset: &Changeset) -> Result<Delta, Rejection> {
+    check_expectations(world, changeset)?;
+    let mut staged = Staged {
+        world,
+        delta: Delta::default(),
+    };
+    for write in &changeset.rows {
+        staged.write(write, changeset)?;
+    }
+    for order in &changeset.transfers {
+        staged.order(order)?;
+    }
+    for intent in &changeset.intents {
+        staged.intend(intent)?;
+    }
+    if let Some(record) = &changeset.idempotency {
+        if world.rows.contains_key(&record.key()) {
+            return Err(Rejection::Conflict(record.key()));
+        }
+        staged.put(Version::FIRST, record.clone().into());
+    }
+    for entry in &changeset.journal {
+        staged.append(entry.clone());
+    }
+    staged.check_uniques()?;
+    staged.queue(changeset);
+    Ok(staged.delta)
+}
+
+fn check_expectations(world: &World, changeset: &Changeset) -> Result<(), Rejection> {
+    for expect in &changeset.expect {
+        match expect {
+            Expect::Absent(key) => {
+                if world.rows.contains_key(key) {
+                    return Err(Rejection::Conflict(key.clone()));
+                }
+            }
+            Expect::At(key, version) => {
+                if world.rows.get(key).is_none_or(|(at, _)| at != version) {
+                    return Err(Rejection::Conflict(key.clone()));
+                }
+            }
+            Expect::Claimed(key, fence) => {
+                if world.work.get(key).is_none_or(|work| work.fence != *fence) {
+                    return Err(Rejection::Fenced(key.clone()));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+struct Staged<'a> {
+    world: &'a World,
+    delta: Delta,
+}
+
+impl Staged<'_> {
+    fn write(&mut self, write: &Write, changeset: &Changeset) -> Result<(), Rejection> {
+        let key = match write {
+            Write::Delete(key) => key.clone(),
+            Write::Insert(row) | Write::Update(row) => row.key(),
+        };
+        if matches!(key, Key::Account(_)) {
+            return Err(Rejection::Malformed(
+                "an account changes by transfers alone",
+            ));
+        }
+        if self.delta.puts.contains_key(&key) || self.delta.deletes.contains(&key) {
+            return Err(Rejection::Malformed("a row is written twice"));
+        }
+        // A write that does not say what it saw could undo somebody else's.
+        let found = self.world.rows.get(&key).map(|(version, _)| *version);
+        match (write, found) {
+            (Write::Insert(row), None) if changeset.expects(&Expect::Absent(key.clone())) => {
+                self.put(Version::FIRST, row.clone());
+            }
+            (Write::Update(row), Some(at)) if changeset.expects(&Expect::At(key.clone(), at)) => {
+                self.put(at.next(), row.clone());
+            }
+            (Write::Delete(gone), Some(at)) if changeset.expects(&Expect::At(key.clone(), at)) => {
+                self.delta.deletes.insert(gone.clone());
+            }
+            _ => {
+                return Err(Rejection::Malformed(
+                    "a write does not expect what it replaces",
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, version: Version, row: Row) {
+        self.delta.puts.insert(row.key(), Put { version, row });
+    }
+
+    fn order(&mut self, order: &crate::ledger::Order) -> Result<(), Rejection> {
+        let id = order.transfer.id;
+        let amount = match post(self, order)? {
+            Posted::Nothing => 0,
+            Posted::Repeat(transfer) => transfer.amount,
+            Posted::Moved {
+                transfer,
+                debit,
+                credit,
+            } => {
+                self.put_account(debit);
+                self.put_account(credit);
+                self.delta.transfers.push(transfer);
+                let fact = Fact::Transferred {
+                    transfer,
+                    debit_balance: kept_balance(&debit),
+                    credit_balance: kept_balance(&credit),
+                };
+                self.append(Entry::new(transfer.at, fact));
+                transfer.amount
+            }
+        };
+        self.delta.receipt.moved.insert(id, amount);
+        Ok(())
+    }
+
+    fn put_account(&mut self, account: Account) {
+        if account.key.kind.is_derived() {
+            return;
+        }
+        // Several transfers of one changeset are one write of the account.
+        let version = match self.world.rows.get(&Key::Account(account.key)) {
+            Some((version, _)) => version.next(),
+            None => Version::FIRST,
+        };
+        self.put(version, account.into());
+    }
+
+    fn intend(&mut self, intent: &crate::outbox::Intent) -> Result<(), Rejection> {
+        match self.world.rows.get(&Key::Intent(intent.key)) {
+            None => self.put(Version::FIRST, intent.clone().into()),
+            Some((_, Row::Intent(known))) if known.effect == intent.effect => {}
+            Some(_) => return Err(Rejection::Malformed("an intent's key has another effect")),
+        }
+        Ok(())
+    }
+
+    fn append(&mut self, entry: Entry) {
+        let known = self.world.journal.contains_key(&entry.id)
+            || self.delta.journal.iter().any(|other| other.id == entry.id);
+        if !known {
+            self.delta.journal.push(entry);
+        }
+    }
+
+    fn check_uniques(&self) -> Result<(), Rejection> {
+        let mut taken = BTreeSet::new();
+        for (key, put) in &self.delta.puts {
+            for unique in put.row.uniques() {
+                let freed = |holder: &Key| {
+                    self.delta.puts.contains_key(holder) || self.delta.deletes.contains(holder)
+                };
+                let held = self
+                    .world
+                    .uniques
+                    .get(&unique)
+                    .is_some_and(|holder| holder != key && !freed(holder));
+                if held || !taken.insert(unique) {
+                    return Err(Rejection::Taken(unique));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Queues what is due. A due time that did not move leaves the queue alone, except that the
+    /// commit of a claim's holder ends the claim.
+    fn queue(&mut self, changeset: &Changeset) {
+        for key in &self.delta.deletes {
+            if self.world.work.contains_key(key) {
+                self.delta.work.insert(key.clone(), None);
+            }
+        }
+        for (key, put) in &self.delta.puts {
+            let queued = self.world.work.get(key);
+            let claimed = changeset
+                .expect
+                .iter()
+                .any(|expect| matches!(expect, Expect::Claimed(held, _) if held == key));
+            let fence = queued.map_or(Fence::default(), |work| work.fence);
+            match (put.row.due(), queued) {
+                (None, None) => {}
+                (None, Some(_)) => {
+                    self.delta.work.insert(key.clone(), None);
+                }
+                (Some(due), Some(work)) if work.due == due && !claimed => {}
+                (Some(due), _) => {
+                    let work = Work {
+                        due,
+                        fence,
+                        leased_until: None,
+                    };
+                    self.delta.work.insert(key.clone(), Some(work));
+                }
+            }
+        }
+    }
+}
+
+impl Book for Staged<'_> {
+    fn account(&self, key: AccountKey) -> Account {
+        let name = Key::Account(key);
+        let row = match self.delta.puts.get(&name) {
+            Some(put) => Some(&put.row),
+            None => self.world.rows.get(&name).map(|(_, row)| row),
+        };
+        match row {
+            Some(Row::Account(account)) => *account,
+            _ => Account::empty(key),
+        }
+    }
+
+    fn transfer(&self, id: TransferId) -> Option<Transfer> {
+        let staged = self
+            .delta
+            .transfers
+            .iter()
+            .find(|transfer| transfer.id == id);
+        staged.or_else(|| self.world.transfers.get(&id)).copied()
+    }
+
+    fn resolution(&self, of: TransferId) -> Option<TransferId> {
+        let resolves = |transfer: &&Transfer| matches!(transfer.action, Action::Post { of: o } | Action::Void { of: o } if o == of);
+        let staged = self
+            .delta
+            .transfers
+            .iter()
+            .find(resolves)
+            .map(|transfer| transfer.id);
+        staged.or_else(|| self.world.resolutions.get(&of).copied())
+    }
+}
+
+impl Changeset {
+    fn expects(&self, expect: &Expect) -> bool {
+        self.expect.contains(expect)
+    }
+}
+
+/// The balance of an account that has a row.
+fn kept_balance(account: &Account) -> Option<i64> {
+    if account.key.kind.is_derived() {
+        None
+    } else {
+        i64::try_from(account.balance()).ok()
+    }
+}

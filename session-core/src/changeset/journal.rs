@@ -1,0 +1,262 @@
+//! The journal: every fact that anybody may later want proved.
+
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ledger::{Reference, Transfer};
+use crate::media::MediaUid;
+use crate::room::{Closing, Departure, Visibility};
+use crate::types::{ConnectionId, EntryId, Id128, RoomId, Seconds, Timestamp, Wallet};
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Fact {
+    /// Somebody took a seat.
+    Joined {
+        /// The stay.
+        connection: ConnectionId,
+        /// Where.
+        room: RoomId,
+        /// Who.
+        wallet: Wallet,
+        /// The place in the room.
+        slot: u8,
+        /// The number in the channel.
+        uid: MediaUid,
+    },
+    /// Somebody's stay ended.
+    Left {
+        /// The stay.
+        connection: ConnectionId,
+        /// Where.
+        room: RoomId,
+        /// Who.
+        wallet: Wallet,
+        /// How.
+        why: Departure,
+        /// Seconds charged for the whole stay.
+        charged: Seconds,
+    },
+    /// No server was alive.
+    Outage {
+        /// Since the last beat.
+        from: Timestamp,
+        /// Until the next.
+        to: Timestamp,
+    },
+    /// A room closed.
+    RoomClosed {
+        /// Which.
+        room: RoomId,
+        /// Why.
+        why: Closing,
+    },
+    /// A room was created.
+    RoomCreated {
+        /// Which.
+        room: RoomId,
+        /// By whom.
+        host: Wallet,
+        /// Whether it is listed.
+        visibility: Visibility,
+    },
+    /// A wallet proved that it holds its key.
+    SignedIn {
+        /// Who.
+        wallet: Wallet,
+        /// The nonce it signed.
+        nonce: [u8; 32],
+    },
+    /// Value moved.
+    Transferred {
+        /// Which transfer.
+        transfer: Transfer,
+        /// The debited account's balance afterwards; `None` for an account without a row.
+        debit_balance: Option<i64>,
+        /// The credited account's balance afterwards.
+        credit_balance: Option<i64>,
+    },
+}
+
+impl Fact {
+    /// The stable name.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Joined { .. } => "joined",
+            Self::Left { .. } => "left",
+            Self::Outage { .. } => "outage",
+            Self::RoomClosed { .. } => "room_closed",
+            Self::RoomCreated { .. } => "room_created",
+            Self::SignedIn { .. } => "signed_in",
+            Self::Transferred { .. } => "transferred",
+        }
+    }
+}
+
+/// A fact and its instant. Appended, never changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Derived from the content, so that a repeat is the same entry.
+    pub id: EntryId,
+    /// When it was decided.
+    pub at: Timestamp,
+    /// What happened.
+    pub fact: Fact,
+}
+
+impl Entry {
+    /// An entry of this fact at this instant.
+    #[must_use]
+    pub fn new(at: Timestamp, fact: Fact) -> Self {
+        let mut entry = Self {
+            id: EntryId::from_bytes([0; 16]),
+            at,
+            fact,
+        };
+        entry.id = EntryId::derive("journal entry 1", &[&entry.canonical_bytes()]);
+        entry
+    }
+
+    /// The content in one fixed form: numbers big-endian and of fixed width, texts with their
+    /// length before them. The identifier is a digest of these bytes.
+    #[must_use]
+    pub fn canonical_bytes(&self) -> Vec<u8> {
+        let mut out = Canonical(Vec::new());
+        out.time(self.at).text(self.fact.name());
+        match &self.fact {
+            Fact::Joined {
+                connection,
+                room,
+                wallet,
+                slot,
+                uid,
+            } => {
+                out.id(*connection)
+                    .id(*room)
+                    .bytes(&wallet.to_bytes())
+                    .byte(*slot);
+                out.number(u64::from(uid.get()));
+            }
+            Fact::Left {
+                connection,
+                room,
+                wallet,
+                why,
+                charged,
+            } => {
+                out.id(*connection).id(*room).bytes(&wallet.to_bytes());
+                out.byte(*why as u8).number(charged.get());
+            }
+            Fact::Outage { from, to } => {
+                out.time(*from).time(*to);
+            }
+            Fact::RoomClosed { room, why } => {
+                out.id(*room).byte(*why as u8);
+            }
+            Fact::RoomCreated {
+                room,
+                host,
+                visibility,
+            } => {
+                out.id(*room)
+                    .bytes(&host.to_bytes())
+                    .byte(*visibility as u8);
+            }
+            Fact::SignedIn { wallet, nonce } => {
+                out.bytes(&wallet.to_bytes()).bytes(nonce);
+            }
+            Fact::Transferred {
+                transfer,
+                debit_balance,
+                credit_balance,
+            } => {
+                out.transfer(transfer)
+                    .balance(*debit_balance)
+                    .balance(*credit_balance);
+            }
+        }
+        out.0
+    }
+}
+
+struct Canonical(Vec<u8>);
+
+impl Canonical {
+    fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
+        self.0.extend_from_slice(bytes);
+        self
+    }
+
+    fn byte(&mut self, byte: u8) -> &mut Self {
+        self.bytes(&[byte])
+    }
+
+    fn number(&mut self, number: u64) -> &mut Self {
+        self.bytes(&number.to_be_bytes())
+    }
+
+    fn time(&mut self, at: Timestamp) -> &mut Self {
+        self.number(at.unix())
+    }
+
+    fn id(&mut self, id: impl Id128) -> &mut Self {
+        self.bytes(&id.to_bytes())
+    }
+
+    fn text(&mut self, text: &str) -> &mut Self {
+        self.number(text.len() as u64).bytes(text.as_bytes())
+    }
+
+    fn balance(&mut self, balance: Option<i64>) -> &mut Self {
+        match balance {
+            None => self.byte(0),
+            Some(balance) => self.byte(1).bytes(&balance.to_be_bytes()),
+        }
+    }
+
+    fn transfer(&mut self, transfer: &Transfer) -> &mut Self {
+        use crate::ledger::Action;
+        use alloc::string::ToString;
+        self.id(transfer.id)
+            .text(&transfer.debit.to_string())
+            .text(&transfer.credit.to_string())
+            .number(transfer.amount)
+            .text(transfer.reason.name());
+        match transfer.action {
+            Action::Posted => self.byte(0),
+            Action::Pending { deadline } => self.byte(1).time(deadline),
+            Action::Post { of } => self.byte(2).id(of),
+            Action::Void { of } => self.byte(3).id(of),
+        };
+        match transfer.reference {
+            Reference::None => self.byte(0),
+            Reference::Connection(connection) => self.byte(1).id(connection),
+        };
+        self.time(transfer.at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_is_named_by_its_content() {
+        let fact = |to| Fact::Outage {
+            from: Timestamp::from_unix(1),
+            to: Timestamp::from_unix(to),
+        };
+        let entry = Entry::new(Timestamp::from_unix(9), fact(2));
+        assert_eq!(entry, Entry::new(Timestamp::from_unix(9), fact(2)));
+        assert_ne!(entry.id, Entry::new(Timestamp::from_unix(9), fact(3)).id);
+        assert_ne!(entry.id, Entry::new(Timestamp::from_unix(8), fact(2)).id);
+        assert_eq!(
+            crate::types::encode_hex(&entry.canonical_bytes()),
+            "000000000000000900000000000000066f757461676500000000000000010000000000000002"
+        );
+    }
+}

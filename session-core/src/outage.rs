@@ -1,0 +1,253 @@
+//! Spans in which no server was alive: our outage is not their silence.
+//!
+//! Workers write a shared beat. A beat that comes late finds an outage: nobody could have been
+//! heard in it, so it counts neither as silence nor as presence to be charged, and after it every
+//! participant has one full interval to be heard again (`spec/README.md`).
+
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+use crate::changeset::{Draft, Fact, Key, Loaded};
+use crate::ports::{Read, Snapshot, StoreError};
+use crate::service::{Answers, Command, Context, Decision, Never, Ports, Verdict};
+use crate::types::{Seconds, Timestamp};
+
+/// Outages kept in the row. One more joins the two oldest into one span that covers both and what
+/// lies between, which errs in favour of who would pay.
+pub const OUTAGES_KEPT_MAX: usize = 32;
+
+/// How the shared beat is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OutagePolicy {
+    /// How often some server writes the beat. Up to this much presence before a crash is not
+    /// charged.
+    pub beat_seconds: Seconds,
+    /// A beat older than this was missed: no server was alive.
+    pub missed_after_seconds: Seconds,
+}
+
+impl Default for OutagePolicy {
+    fn default() -> Self {
+        Self {
+            beat_seconds: Seconds::new(1),
+            missed_after_seconds: Seconds::new(3),
+        }
+    }
+}
+
+/// A span of time, from its first instant up to and without its last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Span {
+    /// Where it begins.
+    pub from: Timestamp,
+    /// Where it ends.
+    pub to: Timestamp,
+}
+
+impl Span {
+    /// How much of this span lies within another.
+    #[must_use]
+    pub fn overlap(self, other: Self) -> Seconds {
+        self.to.min(other.to).since(self.from.max(other.from))
+    }
+}
+
+/// The one row that all servers share: the last proof that any of them was alive.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Service {
+    /// When a server last said that it was alive.
+    pub last_beat_at: Timestamp,
+    /// Past outages, oldest first, apart from each other.
+    pub outages: Vec<Span>,
+}
+
+impl Service {
+    /// The row after an outage ended.
+    fn after_outage(&self, span: Span) -> Self {
+        let mut outages = self.outages.clone();
+        outages.push(span);
+        if outages.len() > OUTAGES_KEPT_MAX {
+            let oldest = outages.remove(0);
+            if let Some(next) = outages.first_mut() {
+                next.from = oldest.from;
+            }
+        }
+        Self {
+            last_beat_at: span.to,
+            outages,
+        }
+    }
+}
+
+/// The outages as one decision sees them: those recorded, and the one that is only noticed now.
+///
+/// The row is context, like the clock: decisions do not expect its version, since a beat moves it
+/// every second. An older reading can miss only an outage that ends now, and that one is noticed
+/// here by the age of the last beat.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Outages(Vec<Span>);
+
+impl Outages {
+    /// The outages known at `now`. Without a row (no worker ever ran) there are none.
+    #[must_use]
+    pub fn known_at(now: Timestamp, service: Option<&Service>, policy: &OutagePolicy) -> Self {
+        let Some(service) = service else {
+            return Self::default();
+        };
+        let mut spans = service.outages.clone();
+        if now.since(service.last_beat_at) > policy.missed_after_seconds {
+            spans.push(Span {
+                from: service.last_beat_at,
+                to: now,
+            });
+        }
+        Self(spans)
+    }
+
+    /// How much of a span some server was alive for.
+    #[must_use]
+    pub fn alive_within(&self, span: Span) -> Seconds {
+        let out = self.0.iter().fold(Seconds::ZERO, |sum, outage| {
+            sum.saturating_add(outage.overlap(span))
+        });
+        span.to.since(span.from).saturating_sub(out)
+    }
+
+    /// From when on somebody last heard at `heard_at` counts as silent: an outage since then
+    /// starts the interval anew.
+    #[must_use]
+    pub fn silent_from(&self, heard_at: Timestamp) -> Timestamp {
+        self.0
+            .iter()
+            .map(|outage| outage.to)
+            .max()
+            .map_or(heard_at, |end| end.max(heard_at))
+    }
+}
+
+/// A worker says that its server is alive, and records the outage that it ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Beat;
+
+impl Command for Beat {
+    type View = Snapshot;
+    /// The outage that this beat ended, if any.
+    type Reply = Option<Span>;
+    type Refusal = Never;
+
+    async fn load(&self, ports: &Ports, _: &Context<'_>) -> Result<Snapshot, StoreError> {
+        Snapshot::load(ports.store(), &[Read::Row(Key::Service(()))]).await
+    }
+
+    fn decide(&self, view: &Snapshot, cx: &Context<'_>, _: &Answers) -> Verdict<Self> {
+        let row: Loaded<Service> = view.row(Key::Service(()));
+        let mut draft = Draft::new();
+        let mut ended = None;
+        match row.value() {
+            None => draft.insert(Service {
+                last_beat_at: cx.now,
+                outages: Vec::new(),
+            }),
+            Some(service) => {
+                let silence = cx.now.since(service.last_beat_at);
+                if silence > cx.policy.outage.missed_after_seconds {
+                    let span = Span {
+                        from: service.last_beat_at,
+                        to: cx.now,
+                    };
+                    draft.journal(
+                        cx.now,
+                        Fact::Outage {
+                            from: span.from,
+                            to: span.to,
+                        },
+                    );
+                    draft.update(&row, service.after_outage(span));
+                    ended = Some(span);
+                } else if silence >= cx.policy.outage.beat_seconds {
+                    draft.update(
+                        &row,
+                        Service {
+                            last_beat_at: cx.now,
+                            ..service.clone()
+                        },
+                    );
+                }
+            }
+        }
+        Verdict::Done(Decision::granted(draft, ended))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn span(from: u64, to: u64) -> Span {
+        Span {
+            from: Timestamp::from_unix(from),
+            to: Timestamp::from_unix(to),
+        }
+    }
+
+    fn service(outages: &[Span], last_beat_at: u64) -> Service {
+        Service {
+            last_beat_at: Timestamp::from_unix(last_beat_at),
+            outages: outages.to_vec(),
+        }
+    }
+
+    fn known(service: &Service, now: u64) -> Outages {
+        Outages::known_at(
+            Timestamp::from_unix(now),
+            Some(service),
+            &OutagePolicy::default(),
+        )
+    }
+
+    #[test]
+    fn an_outage_is_neither_presence_nor_silence() {
+        let outages = known(&service(&[span(110, 230)], 240), 240);
+        assert_eq!(outages.alive_within(span(100, 240)), Seconds::new(20));
+        assert_eq!(outages.alive_within(span(120, 200)), Seconds::ZERO);
+        assert_eq!(outages.alive_within(span(240, 250)), Seconds::new(10));
+        assert_eq!(
+            outages.silent_from(Timestamp::from_unix(100)),
+            Timestamp::from_unix(230)
+        );
+        assert_eq!(
+            outages.silent_from(Timestamp::from_unix(235)),
+            Timestamp::from_unix(235)
+        );
+    }
+
+    #[test]
+    fn an_outage_counts_before_anybody_recorded_it() {
+        let before = service(&[], 100);
+        assert_eq!(
+            known(&before, 103),
+            Outages(Vec::new()),
+            "one late beat is no outage"
+        );
+        assert_eq!(known(&before, 104), Outages(alloc::vec![span(100, 104)]));
+    }
+
+    #[test]
+    fn without_a_beat_there_is_no_outage() {
+        let never = Outages::known_at(Timestamp::from_unix(9), None, &OutagePolicy::default());
+        assert_eq!(never.alive_within(span(0, 9)), Seconds::new(9));
+    }
+
+    #[test]
+    fn the_oldest_outages_merge_when_there_are_too_many() {
+        let mut row = service(&[], 0);
+        for n in 0..=OUTAGES_KEPT_MAX as u64 {
+            row = row.after_outage(span(n * 100, n * 100 + 10));
+        }
+        assert_eq!(row.outages.len(), OUTAGES_KEPT_MAX);
+        assert_eq!(row.outages[0], span(0, 110));
+        assert_eq!(row.outages[1], span(200, 210));
+    }
+}

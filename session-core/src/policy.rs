@@ -1,0 +1,23 @@
+//! Every number a rule uses, in one value.
+
+use crate::auth::AuthPolicy;
+use crate::ledger::CreditPolicy;
+use crate::outage::OutagePolicy;
+use crate::outbox::OutboxPolicy;
+use crate::room::RoomPolicy;
+
+/// The numbers of all systems. The defaults are the recorded ones.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Policy {
+    /// Sign-in.
+    pub auth: AuthPolicy,
+    /// Grants.
+    pub credits: CreditPolicy,
+    /// The shared beat.
+    pub outage: OutagePolicy,
+    /// Intents.
+    pub outbox: OutboxPolicy,
+    /// Free rooms.
+    pub rooms: RoomPolicy,
+}

@@ -1,0 +1,123 @@
+//! Creating a free room.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Closing, Room, RoomRefusal, RoomState, Seat, Visibility};
+use crate::changeset::{Draft, Fact, Loaded};
+use crate::ledger::{CreditAccounts, Gate, credit_gate};
+use crate::media::Channel;
+use crate::ports::{Read, Snapshot, StoreError};
+use crate::service::{Answers, Command, Context, Decision, Ports, Verdict};
+use crate::types::{RoomId, Wallet};
+
+/// A wallet opens a room. Creating does not join.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CreateRoom {
+    /// The host.
+    pub wallet: Wallet,
+    /// Whether the room is listed.
+    pub visibility: Visibility,
+    /// Whether the host asks for an agent.
+    pub ai_enabled: bool,
+}
+
+/// The answer to [`CreateRoom`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoomCreated {
+    /// The new room.
+    pub room: RoomId,
+    /// Its media channel.
+    pub channel: Channel,
+    /// Whether it is listed.
+    pub visibility: Visibility,
+}
+
+/// What [`CreateRoom`] needs to see.
+#[derive(Debug, Clone)]
+pub struct CreateView {
+    credits: CreditAccounts,
+    seat: Option<Loaded<Seat>>,
+    hosted: Option<Loaded<Room>>,
+}
+
+impl Command for CreateRoom {
+    type View = CreateView;
+    type Reply = RoomCreated;
+    type Refusal = RoomRefusal;
+
+    async fn load(&self, ports: &Ports, _: &Context<'_>) -> Result<CreateView, StoreError> {
+        let seat = Read::LiveSeatOf(self.wallet);
+        let hosted = Read::ActiveRoomOf(self.wallet);
+        let mut reads = CreditAccounts::reads(self.wallet);
+        reads.extend([seat.clone(), hosted.clone()]);
+        let snapshot = Snapshot::load(ports.store(), &reads).await?;
+        Ok(CreateView {
+            credits: CreditAccounts::of(self.wallet, &snapshot),
+            seat: snapshot.first(&seat),
+            hosted: snapshot.first(&hosted),
+        })
+    }
+
+    fn decide(&self, view: &CreateView, cx: &Context<'_>, answers: &Answers) -> Verdict<Self> {
+        let policy = &cx.policy.rooms;
+        let mut draft = Draft::new();
+        match credit_gate(
+            &view.credits,
+            policy.credit_min_seconds,
+            cx,
+            answers,
+            &mut draft,
+        ) {
+            Gate::Need(question) => return Verdict::Need(question),
+            Gate::Closed(refusal) => return refused(draft, refusal.into()),
+            Gate::Open { .. } => {}
+        }
+        if view.seat.is_some() {
+            return refused(draft, RoomRefusal::AlreadyInRoom);
+        }
+        if let Some(hosted) = &view.hosted {
+            // A room that nobody joined in time does not block its host until a worker comes.
+            let Some(overdue) = hosted.value().filter(|room| room.is_overdue(cx.now)) else {
+                return refused(draft, RoomRefusal::AlreadyHosting);
+            };
+            draft.journal(
+                cx.now,
+                Fact::RoomClosed {
+                    room: overdue.id,
+                    why: Closing::Unjoined,
+                },
+            );
+            draft.update(hosted, overdue.closed(cx.now, Closing::Unjoined));
+        }
+        let room = Room {
+            id: RoomId::from_random(cx.fresh.id),
+            host: self.wallet,
+            visibility: self.visibility,
+            ai_enabled: self.ai_enabled,
+            created_at: cx.now,
+            state: RoomState::Active,
+            unjoined_until: Some(cx.now.after(policy.unjoined_max_seconds)),
+            live_seats: 0,
+        };
+        let reply = RoomCreated {
+            room: room.id,
+            channel: room.channel(),
+            visibility: room.visibility,
+        };
+        draft.journal(
+            cx.now,
+            Fact::RoomCreated {
+                room: room.id,
+                host: room.host,
+                visibility: room.visibility,
+            },
+        );
+        draft.insert(room);
+        Verdict::Done(Decision::granted(draft, reply))
+    }
+}
+
+/// A refusal that writes the grant that was due, and nothing else.
+fn refused(draft: Draft, refusal: RoomRefusal) -> Verdict<CreateRoom> {
+    Verdict::Done(Decision::refused(draft, refusal))
+}

@@ -1,0 +1,228 @@
+//! Staying: heartbeats and renewals.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+use super::depart::evict;
+use super::view::StayView;
+use super::{Departure, Metered, RoomRefusal, Seat, Threshold, meter};
+use crate::changeset::{Draft, Version};
+use crate::ledger::usage;
+use crate::media::{MediaGrant, Role};
+use crate::ports::StoreError;
+use crate::service::{Answers, Command, Context, Decision, Ports, Verdict};
+use crate::types::{ConnectionId, RoomId, Seconds, Timestamp, Wallet};
+
+/// A client says that it is still there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Heartbeat {
+    /// Who.
+    pub wallet: Wallet,
+    /// Where; `None` for a text that names no room.
+    pub room: Option<RoomId>,
+    /// Which stay; `None` for a text that names none.
+    pub connection: Option<ConnectionId>,
+}
+
+/// The answer to [`Heartbeat`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeartbeatReply {
+    /// Credit left.
+    pub remaining: Seconds,
+    /// Thresholds passed and not told before.
+    pub thresholds: Vec<Threshold>,
+}
+
+/// A client asks for another media token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Renew {
+    /// Who.
+    pub wallet: Wallet,
+    /// Where; `None` for a text that names no room.
+    pub room: Option<RoomId>,
+    /// Which stay; `None` for a text that names none.
+    pub connection: Option<ConnectionId>,
+}
+
+/// The answer to [`Renew`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(clippy::exhaustive_enums, reason = "the wire knows these two")]
+pub enum RenewReply {
+    /// Too little credit for another lease. The stay goes on.
+    Denied {
+        /// Credit left.
+        remaining: Seconds,
+        /// Thresholds passed and not told before.
+        thresholds: Vec<Threshold>,
+    },
+    /// Another lease.
+    Renewed {
+        /// What the media token is made from.
+        grant: MediaGrant,
+        /// Credit left.
+        remaining: Seconds,
+        /// Thresholds passed and not told before.
+        thresholds: Vec<Threshold>,
+    },
+}
+
+impl Command for Heartbeat {
+    type View = Option<StayView>;
+    type Reply = HeartbeatReply;
+    type Refusal = RoomRefusal;
+
+    async fn load(&self, ports: &Ports, cx: &Context<'_>) -> Result<Self::View, StoreError> {
+        load(ports, cx, self.connection, self.wallet).await
+    }
+
+    fn decide(&self, view: &Self::View, cx: &Context<'_>, _: &Answers) -> Verdict<Self> {
+        let stay = match Stay::of(view.as_ref(), self.wallet, self.room, cx) {
+            Ok(stay) => stay,
+            Err(draft) => return not_yours(*draft),
+        };
+        let Metered {
+            mut seat,
+            remaining,
+            ..
+        } = stay.metered.clone();
+        let thresholds = core::mem::take(&mut seat.undelivered);
+        let reply = HeartbeatReply {
+            remaining,
+            thresholds,
+        };
+        Verdict::Done(Decision::granted(stay.draft(seat), reply))
+    }
+}
+
+impl Command for Renew {
+    type View = Option<StayView>;
+    type Reply = RenewReply;
+    type Refusal = RoomRefusal;
+
+    async fn load(&self, ports: &Ports, cx: &Context<'_>) -> Result<Self::View, StoreError> {
+        load(ports, cx, self.connection, self.wallet).await
+    }
+
+    fn decide(&self, view: &Self::View, cx: &Context<'_>, _: &Answers) -> Verdict<Self> {
+        let policy = &cx.policy.rooms;
+        let stay = match Stay::of(view.as_ref(), self.wallet, self.room, cx) {
+            Ok(stay) => stay,
+            Err(draft) => return not_yours(*draft),
+        };
+        let Metered {
+            mut seat,
+            remaining,
+            ..
+        } = stay.metered.clone();
+        let thresholds = core::mem::take(&mut seat.undelivered);
+        if remaining < policy.credit_min_seconds {
+            let reply = RenewReply::Denied {
+                remaining,
+                thresholds,
+            };
+            return Verdict::Done(Decision::granted(stay.draft(seat), reply));
+        }
+        // The token lives by this server's clock, even where the seat's time is ahead of it.
+        seat.lease_until = seat.lease_until.max(cx.now.after(policy.lease.seconds()));
+        let grant = MediaGrant {
+            channel: seat.channel(),
+            uid: seat.uid,
+            role: Role::Publisher,
+            issued_at: cx.now,
+            ttl: policy.lease,
+            salt: cx.fresh.salt,
+        };
+        let reply = RenewReply::Renewed {
+            grant,
+            remaining,
+            thresholds,
+        };
+        Verdict::Done(Decision::granted(stay.draft(seat), reply))
+    }
+}
+
+async fn load(
+    ports: &Ports,
+    cx: &Context<'_>,
+    connection: Option<ConnectionId>,
+    wallet: Wallet,
+) -> Result<Option<StayView>, StoreError> {
+    match connection {
+        Some(connection) => StayView::load(ports, cx, connection, Some(wallet), false)
+            .await
+            .map(Some),
+        None => Ok(None),
+    }
+}
+
+/// A client's call on its own live seat, metered to the instant of the call.
+struct Stay<'a> {
+    view: &'a StayView,
+    before: &'a Seat,
+    version: Version,
+    at: Timestamp,
+    metered: Metered,
+}
+
+impl<'a> Stay<'a> {
+    /// The caller's stay; else what the refusal writes: the eviction of a seat that has been
+    /// silent for too long, which this call finds before a worker did.
+    fn of(
+        view: Option<&'a StayView>,
+        wallet: Wallet,
+        room: Option<RoomId>,
+        cx: &Context<'_>,
+    ) -> Result<Self, Box<Draft>> {
+        let mut draft = Draft::new();
+        let found = view.zip(room).and_then(|(view, room)| {
+            Some((view, view.seat_of(wallet, room)?, view.seat.version()?))
+        });
+        let Some((view, before, version)) = found else {
+            return Err(Box::new(draft));
+        };
+        let at = before.clamp(cx.now);
+        let outages = view.outages(at, cx);
+        if before.is_silent(at, &outages, &cx.policy.rooms) {
+            evict(view, Departure::Silent, cx, &mut draft);
+            return Err(Box::new(draft));
+        }
+        let available = view.available(wallet);
+        let mut metered = meter(before, at, available, &outages, &cx.policy.rooms);
+        metered.seat.last_seen_at = at;
+        Ok(Self {
+            view,
+            before,
+            version,
+            at,
+            metered,
+        })
+    }
+
+    /// What the call writes; nothing where it changes nothing.
+    fn draft(&self, seat: Seat) -> Draft {
+        let mut draft = Draft::new();
+        if seat == *self.before {
+            return draft;
+        }
+        if let Some(account) = self.view.account(seat.wallet) {
+            draft.expect(account);
+        }
+        let (wallet, connection) = (seat.wallet, seat.connection);
+        draft.transfer(usage(
+            wallet,
+            connection,
+            self.version,
+            self.metered.debited,
+            self.at,
+        ));
+        draft.update(&self.view.seat, seat);
+        draft
+    }
+}
+
+fn not_yours<C: Command<Refusal = RoomRefusal>>(draft: Draft) -> Verdict<C> {
+    Verdict::Done(Decision::refused(draft, RoomRefusal::NotYourConnection))
+}

@@ -1,0 +1,124 @@
+//! What commands on a stay need to see.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use super::{Room, Seat};
+use crate::changeset::{Key, Loaded};
+use crate::ledger::{Account, AccountKind, seconds_account, spendable_seconds};
+use crate::outage::{Outages, Service};
+use crate::ports::{Read, Snapshot, StoreError};
+use crate::service::{Context, Ports};
+use crate::types::{ConnectionId, RoomId, Seconds, Timestamp, Wallet};
+
+/// A seat, its wallet's credit and the outages; and, where the seat may come to an end, its room
+/// and whoever sits in it.
+#[derive(Debug, Clone)]
+pub struct StayView {
+    pub(super) seat: Loaded<Seat>,
+    service: Option<Service>,
+    accounts: BTreeMap<Wallet, Loaded<Account>>,
+    pub(super) around: Option<Around>,
+}
+
+/// The room of a seat and everybody in it.
+#[derive(Debug, Clone)]
+pub(super) struct Around {
+    pub(super) room: Loaded<Room>,
+    pub(super) seats: Vec<Loaded<Seat>>,
+}
+
+impl StayView {
+    /// Reads what metering needs; more where the seat may come to an end: because it is
+    /// `departing`, silent for too long, or without credit.
+    pub(super) async fn load(
+        ports: &Ports,
+        cx: &Context<'_>,
+        connection: ConnectionId,
+        wallet: Option<Wallet>,
+        departing: bool,
+    ) -> Result<Self, StoreError> {
+        let store = ports.store();
+        let account =
+            |wallet| Read::Row(Key::Account(seconds_account(wallet, AccountKind::Wallet)));
+        let seat_key = Key::Seat(connection);
+        let mut reads = alloc::vec![Read::Row(seat_key.clone()), Read::Row(Key::Service(()))];
+        reads.extend(wallet.map(account));
+        let mut snapshot = Snapshot::load(store, &reads).await?;
+
+        let seat: Loaded<Seat> = snapshot.row(seat_key);
+        let service = snapshot.row::<Service>(Key::Service(())).value().cloned();
+        let mut view = Self {
+            seat,
+            service,
+            accounts: BTreeMap::new(),
+            around: None,
+        };
+        let mut wallets: Vec<Wallet> = wallet.into_iter().collect();
+        if let Some(live) = view.seat.value().filter(|seat| seat.is_live()).cloned() {
+            let mut more = Vec::new();
+            if wallet.is_none() {
+                wallets.push(live.wallet);
+                more.push(account(live.wallet));
+            }
+            let outages = view.outages(live.clamp(cx.now), cx);
+            let ends = live.is_silent(live.clamp(cx.now), &outages, &cx.policy.rooms)
+                || live.exhausted_at.is_some();
+            if departing || ends {
+                view.around = Some(Around::load(&mut snapshot, ports, live.room).await?);
+                let others = view.around.iter().flat_map(|around| &around.seats);
+                let others = others
+                    .filter_map(|seat| seat.value())
+                    .map(|seat| seat.wallet);
+                let others: Vec<Wallet> = others.filter(|w| !wallets.contains(w)).collect();
+                more.extend(others.iter().copied().map(account));
+                wallets.extend(others);
+            }
+            snapshot.load_more(store, &more).await?;
+        }
+        for wallet in wallets {
+            let key = Key::Account(seconds_account(wallet, AccountKind::Wallet));
+            view.accounts.insert(wallet, snapshot.row(key));
+        }
+        Ok(view)
+    }
+
+    /// The outages as known at an instant.
+    pub(super) fn outages(&self, now: Timestamp, cx: &Context<'_>) -> Outages {
+        Outages::known_at(now, self.service.as_ref(), &cx.policy.outage)
+    }
+
+    /// The account of somebody in the room.
+    pub(super) fn account(&self, wallet: Wallet) -> Option<&Loaded<Account>> {
+        self.accounts.get(&wallet)
+    }
+
+    /// What somebody in the room has left.
+    pub(super) fn available(&self, wallet: Wallet) -> Seconds {
+        self.account(wallet)
+            .map_or(Seconds::ZERO, spendable_seconds)
+    }
+
+    /// The live seat, if it is this wallet's and in this room.
+    pub(super) fn seat_of(&self, wallet: Wallet, room: RoomId) -> Option<&Seat> {
+        let seat = self.seat.value()?;
+        (seat.is_live() && seat.wallet == wallet && seat.room == room).then_some(seat)
+    }
+}
+
+impl Around {
+    /// The room comes with its seats in one step: the room's version guards their set.
+    async fn load(
+        snapshot: &mut Snapshot,
+        ports: &Ports,
+        room: RoomId,
+    ) -> Result<Self, StoreError> {
+        let seats = Read::LiveSeatsIn(room);
+        let reads = [Read::Row(Key::Room(room)), seats.clone()];
+        snapshot.load_more(ports.store(), &reads).await?;
+        Ok(Self {
+            room: snapshot.row(Key::Room(room)),
+            seats: snapshot.list(&seats),
+        })
+    }
+}

@@ -1,0 +1,48 @@
+//! The driver: load, decide, commit, wait, answer. The same few lines for every command.
+
+mod deliver;
+mod execute;
+mod query;
+mod work;
+
+pub use deliver::{Deliver, deliver};
+pub use execute::{
+    Answers, CONFLICTS_MAX, Command, Context, Decision, ExecuteError, Never, QUESTIONS_MAX,
+    Verdict, execute, execute_once,
+};
+pub use query::{ActiveRoom, active_rooms, credits};
+pub use work::{CLAIM_ROWS_MAX, Expire, Worked, beat, work_lane};
+
+use alloc::sync::Arc;
+
+use crate::policy::Policy;
+use crate::ports::{Clock, Dispatcher, Effects, Entropy, NameRegistry, Store, VerificationMirror};
+
+/// Everything the driver needs of the world.
+#[derive(Debug, Clone)]
+pub struct Ports {
+    /// Where state lives.
+    pub store: Arc<dyn Store>,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Arc<dyn Entropy>,
+    /// Names of wallets.
+    pub names: Arc<dyn NameRegistry>,
+    /// Verifications of wallets.
+    pub verifications: Arc<dyn VerificationMirror>,
+    /// Performs intents.
+    pub effects: Arc<dyn Effects>,
+    /// Runs intents that requests wait for.
+    pub dispatcher: Arc<dyn Dispatcher>,
+    /// Every number a rule uses.
+    pub policy: Policy,
+}
+
+impl Ports {
+    /// Where state lives.
+    #[must_use]
+    pub fn store(&self) -> &dyn Store {
+        &*self.store
+    }
+}

@@ -1,0 +1,38 @@
+//! Questions that change nothing.
+
+use alloc::vec::Vec;
+
+use super::Ports;
+use crate::changeset::Loaded;
+use crate::ledger::{CreditAccounts, Credits};
+use crate::ports::{Read, Snapshot, StoreError};
+use crate::room::Room;
+use crate::types::Wallet;
+
+/// The credits of a wallet; all zero for one that nothing is known of.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn credits(ports: &Ports, wallet: Wallet) -> Result<Credits, StoreError> {
+    let snapshot = Snapshot::load(ports.store(), &CreditAccounts::reads(wallet)).await?;
+    Ok(CreditAccounts::of(wallet, &snapshot).credits())
+}
+
+/// A room of the public list.
+pub type ActiveRoom = Room;
+
+/// The public list: active open rooms, newest first, rooms that nobody joined yet among them.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn active_rooms(ports: &Ports) -> Result<Vec<ActiveRoom>, StoreError> {
+    let read = Read::ActiveOpenRooms(ports.policy.rooms.active_list_max);
+    let snapshot = Snapshot::load(ports.store(), core::slice::from_ref(&read)).await?;
+    let now = ports.clock.now();
+    let rooms = snapshot.list::<Room>(&read);
+    let rooms = rooms
+        .iter()
+        .filter_map(Loaded::value)
+        .filter(|room| !room.is_overdue(now));
+    Ok(rooms.cloned().collect())
+}
