@@ -1,0 +1,221 @@
+//! What clients rely on besides the recorded exchanges: repeats, nesting, origins, readiness.
+
+mod common;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+use common::{Server, app};
+use serde_json::{Value, json};
+use session_axum::{CorsOrigins, Workers, router};
+use session_core::changeset::Lane;
+use session_core::service::{beat, work_lane};
+use session_core::types::Seconds;
+use session_testkit::bench::Bench;
+use tower::ServiceExt;
+
+async fn once(server: &Server, path: &str, token: &str, key: &str, body: &Value) -> (u16, Value) {
+    let request = Request::post(path)
+        .header("authorization", format!("Bearer {token}"))
+        .header("idempotency-key", key)
+        .body(Body::from(body.to_string()))
+        .unwrap();
+    let answer = server.send(request).await;
+    let mut json = answer.json();
+    if let Some(members) = json.as_object_mut() {
+        members.remove("request_id");
+    }
+    (answer.status.as_u16(), json)
+}
+
+#[tokio::test]
+async fn a_repeat_with_the_same_key_gets_the_first_answer_and_no_second_effect() {
+    let server = Server::new();
+    let wallet = server.funded(1, 1800).await;
+    let token = server.token(wallet);
+    let created = once(&server, "/rooms/create", &token, "k", &json!({})).await;
+    assert_eq!(
+        created,
+        once(&server, "/rooms/create", &token, "k", &json!({})).await
+    );
+    let join = json!({"room_id": created.1["room_id"]});
+    let joined = once(&server, "/rooms/join", &token, "k", &join).await;
+    server.bench.clock.advance(Seconds::new(20));
+    assert_eq!(
+        joined,
+        once(&server, "/rooms/join", &token, "k", &join).await
+    );
+
+    let stay = json!({
+        "room_id": joined.1["room_id"],
+        "connection_id": joined.1["connection_id"],
+    });
+    let left = once(&server, "/rooms/leave", &token, "l", &stay).await;
+    assert_eq!((left.0, &left.1["debited_seconds"]), (200, &json!(20)));
+    server.bench.clock.advance(Seconds::new(20));
+    assert_eq!(
+        left,
+        once(&server, "/rooms/leave", &token, "l", &stay).await
+    );
+    assert_eq!(server.remaining(wallet).await, 1780);
+}
+
+#[tokio::test]
+async fn a_key_belongs_to_its_caller_and_route() {
+    let server = Server::new();
+    let (a, b) = (server.funded(1, 1800).await, server.funded(2, 1800).await);
+    let first = once(&server, "/rooms/create", &server.token(a), "k", &json!({})).await;
+    let second = once(&server, "/rooms/create", &server.token(b), "k", &json!({})).await;
+    assert_eq!((first.0, second.0), (200, 200));
+    assert_ne!(first.1["room_id"], second.1["room_id"]);
+}
+
+#[tokio::test]
+async fn a_kept_answer_is_forgotten_after_a_day() {
+    let server = Server::new();
+    let wallet = server.funded(1, 1800).await;
+    let unknown = json!({"room_id": "x"});
+    once(&server, "/rooms/join", &server.token(wallet), "k", &unknown).await;
+    for (hours, kept) in [(23, true), (1, false)] {
+        server.bench.clock.advance(Seconds::new(hours * 3600));
+        work_lane(&server.bench.ports, Lane::Expire).await.unwrap();
+        let other = json!({"room_id": "y"});
+        let answer = once(&server, "/rooms/join", &server.token(wallet), "k", &other).await;
+        assert_eq!(answer.0 == 422, kept);
+    }
+}
+
+#[tokio::test]
+async fn the_router_nests_below_any_path() {
+    let server = Server::new();
+    let host = Router::new().nest("/voice", router(app(&server.bench)));
+    let status = |path: &'static str| {
+        let host = host.clone();
+        async move {
+            let request = Request::get(path).body(Body::empty()).unwrap();
+            host.oneshot(request).await.unwrap().status()
+        }
+    };
+    assert_eq!(status("/voice/health").await, StatusCode::OK);
+    assert_eq!(status("/voice/rooms/active").await, StatusCode::OK);
+    assert_eq!(status("/voice/credits").await, StatusCode::UNAUTHORIZED);
+    assert_eq!(status("/voice/rooms/nope").await, StatusCode::UNAUTHORIZED);
+    assert_eq!(status("/health").await, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn only_listed_origins_are_told_that_they_may_read() {
+    let listed = CorsOrigins::Listed(vec!["https://app.example".to_owned()]);
+    let server = Server::with(|app| app.with_cors(listed));
+    for (origin, allowed) in [
+        ("https://app.example", true),
+        ("https://app.example.evil", false),
+        ("https://evil-app.example", false),
+        ("http://app.example", false),
+        ("https://APP.example", false),
+        ("null", false),
+    ] {
+        let request = Request::get("/health")
+            .header("origin", origin)
+            .body(Body::empty())
+            .unwrap();
+        let answer = server.send(request).await;
+        let told = answer.header("access-control-allow-origin");
+        assert_eq!(told, allowed.then_some(origin), "{origin}");
+        assert_eq!(answer.header("vary"), Some("Origin"));
+        assert_eq!(answer.header("access-control-allow-credentials"), None);
+    }
+}
+
+#[tokio::test]
+async fn every_answer_carries_the_headers_of_a_careful_server() {
+    let server = Server::new();
+    for path in ["/health", "/nope", "/credits", "/rooms/active"] {
+        let answer = server.raw("GET", path, None, "").await;
+        assert_eq!(
+            answer.header("x-content-type-options"),
+            Some("nosniff"),
+            "{path}"
+        );
+        assert_eq!(
+            answer.header("referrer-policy"),
+            Some("no-referrer"),
+            "{path}"
+        );
+        assert_eq!(answer.header("cache-control"), Some("no-store"), "{path}");
+        assert_eq!(answer.header("server"), None, "{path}");
+        assert!(answer.header("x-request-id").is_some(), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_plain_request_id_is_taken_over_and_no_other() {
+    let server = Server::new();
+    for (sent, kept) in [("abc-1_2", true), ("a b", false), ("<script>", false)] {
+        let request = Request::get("/health")
+            .header("x-request-id", sent)
+            .body(Body::empty())
+            .unwrap();
+        let answer = server.send(request).await;
+        assert_eq!(answer.header("x-request-id") == Some(sent), kept, "{sent}");
+    }
+}
+
+#[tokio::test]
+async fn ready_says_what_is_missing() {
+    let server = Server::new();
+    assert_eq!(
+        server.raw("GET", "/ready", None, "").await.status,
+        StatusCode::OK
+    );
+    server.store.set_down(true);
+    let down = server.raw("GET", "/ready", None, "").await;
+    assert_eq!(down.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(
+        down.json()["reasons"],
+        json!(["the database does not answer"])
+    );
+}
+
+#[tokio::test]
+async fn workers_beat_at_once_and_stop_when_told() {
+    let (bench, store) = Bench::in_memory(1);
+    let workers = Workers::start(bench.ports.clone()).await.unwrap();
+    let server = Server {
+        routes: router(app(&bench).with_workers(&workers)),
+        bench,
+        store,
+    };
+    assert_eq!(
+        server.raw("GET", "/ready", None, "").await.status,
+        StatusCode::OK
+    );
+    assert_eq!(server.store.world().rows().count(), 1, "the shared beat");
+    workers.stop().await;
+}
+
+#[tokio::test]
+async fn an_outage_is_neither_charged_nor_silence() {
+    let server = Server::new();
+    beat(&server.bench.ports).await.unwrap();
+    let wallet = server.funded(1, 1800).await;
+    let room = server.room(wallet).await;
+    let stay = server.seat(wallet, &room).await;
+    server.bench.clock.advance(Seconds::new(2));
+    beat(&server.bench.ports).await.unwrap();
+    // No server is alive for 300 s; then one starts and hears the client 4 s later.
+    server.bench.clock.advance(Seconds::new(300));
+    let outage = beat(&server.bench.ports).await.unwrap();
+    assert!(outage.is_some());
+    for lane in Lane::ALL {
+        let worked = work_lane(&server.bench.ports, lane).await.unwrap();
+        assert_eq!(worked.evicted, 0);
+    }
+    for _ in 0..4 {
+        server.bench.clock.advance(Seconds::new(1));
+        beat(&server.bench.ports).await.unwrap();
+    }
+    let left = server.post("/rooms/leave", wallet, stay).await.json();
+    assert_eq!(left["debited_seconds"], 6);
+    assert_eq!(left["remaining_seconds"], 1794);
+}
