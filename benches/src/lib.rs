@@ -1,1 +1,1 @@
-//! Placeholder.
+//! Benches of the workspace; see `benches/`.

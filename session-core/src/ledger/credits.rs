@@ -296,3 +296,21 @@ impl Command for VerifyCelo {
         ))
     }
 }
+
+#[cfg(test)]
+impl CreditAccounts {
+    /// Accounts as a test found them.
+    pub(crate) const fn found(
+        wallet: Wallet,
+        spendable: Loaded<Account>,
+        base: Loaded<Account>,
+        bonus: Loaded<Account>,
+    ) -> Self {
+        Self {
+            wallet,
+            spendable,
+            base,
+            bonus,
+        }
+    }
+}

@@ -150,3 +150,108 @@ impl Command for CloseUnjoined {
         Verdict::Done(Decision::granted(draft, true))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use super::super::testing::{at, cx, room, seat};
+    use super::*;
+    use crate::changeset::{Expect, Row, Write};
+    use crate::policy::Policy;
+
+    fn check(now: u64, view: &StayView) -> Decision<SeatChecked, Never> {
+        let policy = Policy::default();
+        let command = CheckSeat {
+            connection: seat(2).connection,
+            fence: Fence::new(4),
+        };
+        match command.decide(view, &cx(&policy, now), &Answers::default()) {
+            Verdict::Done(decision) => decision,
+            Verdict::Need(question) => panic!("asked {question:?}"),
+        }
+    }
+
+    fn view(seat: Seat, credit: u64) -> StayView {
+        StayView::of(seat.clone(), Some((room(1), vec![seat])), credit, None)
+    }
+
+    fn checked_seat(decision: &Decision<SeatChecked, Never>) -> Seat {
+        let found = decision
+            .changeset
+            .rows
+            .iter()
+            .find_map(|write| match write {
+                Write::Update(Row::Seat(seat)) => Some(seat.clone()),
+                _ => None,
+            });
+        found.unwrap()
+    }
+
+    #[test]
+    fn the_silent_are_evicted_and_the_last_one_closes_the_room() {
+        let decision = check(91, &view(seat(2), 1800));
+        assert_eq!(decision.reply, Ok(SeatChecked::Evicted { closed: true }));
+        let gone = checked_seat(&decision);
+        assert_eq!((gone.charged.get(), gone.is_live()), (90, false));
+        let claim = Expect::Claimed(Key::Seat(gone.connection), Fence::new(4));
+        assert!(decision.changeset.expect.contains(&claim));
+    }
+
+    #[test]
+    fn who_has_not_called_for_a_while_is_metered_within_the_lease() {
+        let decision = check(45, &view(seat(2), 1800));
+        assert_eq!(decision.reply, Ok(SeatChecked::Metered));
+        let metered = checked_seat(&decision);
+        assert_eq!((metered.charged.get(), metered.check_at), (45, at(90)));
+        assert_eq!(
+            metered.last_seen_at,
+            at(0),
+            "a worker's look is no sign of life"
+        );
+    }
+
+    #[test]
+    fn who_called_lately_is_only_looked_at_later() {
+        let lively = Seat {
+            last_seen_at: at(40),
+            metered_to: at(40),
+            ..seat(2)
+        };
+        let decision = check(45, &view(lively, 1800));
+        assert_eq!(decision.reply, Ok(SeatChecked::NotYet));
+        assert!(decision.changeset.transfers.is_empty());
+        assert_eq!(checked_seat(&decision).check_at, at(90));
+    }
+
+    #[test]
+    fn whoever_has_neither_credit_nor_lease_goes_after_the_grace() {
+        let spent = Seat {
+            last_seen_at: at(195),
+            metered_to: at(195),
+            exhausted_at: Some(at(100)),
+            ..seat(2)
+        };
+        let decision = check(196, &view(spent, 0));
+        assert_eq!(decision.reply, Ok(SeatChecked::Evicted { closed: true }));
+    }
+
+    #[test]
+    fn a_room_closes_at_its_last_unjoined_second_and_not_before() {
+        let policy = Policy::default();
+        let command = CloseUnjoined {
+            room: room(0).id,
+            fence: Fence::new(1),
+        };
+        for (now, closes) in [(119, false), (120, true)] {
+            let view = super::super::testing::loaded(room(0));
+            let Verdict::Done(decision) =
+                command.decide(&view, &cx(&policy, now), &Answers::default())
+            else {
+                panic!("asked");
+            };
+            assert_eq!(decision.reply, Ok(closes), "at second {now}");
+            assert_eq!(decision.changeset.is_empty(), !closes);
+        }
+    }
+}

@@ -121,3 +121,65 @@ impl Command for CreateRoom {
 fn refused(draft: Draft, refusal: RoomRefusal) -> Verdict<CreateRoom> {
     Verdict::Done(Decision::refused(draft, refusal))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{account, cx, loaded, room, seat, wallet};
+    use super::*;
+    use crate::ledger::{AccountKind, CreditRefusal};
+    use crate::policy::Policy;
+    use crate::types::Seconds;
+
+    fn view(credit: u64, seat: Option<Seat>, hosted: Option<Room>) -> CreateView {
+        CreateView {
+            credits: CreditAccounts::found(
+                wallet(1),
+                account(AccountKind::Wallet, 1, credit, 0),
+                account(AccountKind::GrantBase, 1, 0, 1800),
+                account(AccountKind::GrantBonus, 1, 0, 0),
+            ),
+            seat: seat.map(loaded),
+            hosted: hosted.map(loaded),
+        }
+    }
+
+    fn create(now: u64, view: &CreateView) -> Decision<RoomCreated, RoomRefusal> {
+        let policy = Policy::default();
+        let command = CreateRoom {
+            wallet: wallet(1),
+            visibility: Visibility::Private,
+            ai_enabled: true,
+        };
+        match command.decide(view, &cx(&policy, now), &Answers::default()) {
+            Verdict::Done(decision) => decision,
+            Verdict::Need(question) => panic!("asked {question:?}"),
+        }
+    }
+
+    #[test]
+    fn each_refusal_has_its_case() {
+        let too_little = CreditRefusal::TooLittle {
+            remaining: Seconds::new(89),
+        };
+        for (view, refusal) in [
+            (view(89, None, None), RoomRefusal::Credit(too_little)),
+            (
+                view(90, Some(seat(1)), Some(room(1))),
+                RoomRefusal::AlreadyInRoom,
+            ),
+            (view(90, None, Some(room(0))), RoomRefusal::AlreadyHosting),
+        ] {
+            let decision = create(10, &view);
+            assert_eq!(decision.reply, Err(refusal));
+            assert!(decision.changeset.is_empty(), "{refusal:?}");
+        }
+    }
+
+    #[test]
+    fn a_room_nobody_joined_in_time_blocks_its_host_no_longer() {
+        assert!(create(119, &view(90, None, Some(room(0)))).reply.is_err());
+        let decision = create(120, &view(90, None, Some(room(0))));
+        assert!(decision.reply.is_ok());
+        assert_eq!(decision.changeset.rows.len(), 2, "one closes, one opens");
+    }
+}

@@ -186,3 +186,129 @@ fn removal(seat: &Seat, now: Timestamp) -> Intent {
 fn not_yours(draft: Draft) -> Verdict<LeaveRoom> {
     Verdict::Done(Decision::refused(draft, RoomRefusal::NotYourConnection))
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::collections::BTreeMap;
+    use alloc::vec;
+
+    use super::super::testing::{at, cx, room, room_id, seat, wallet};
+    use super::*;
+    use crate::changeset::{Changeset, Row, Write};
+    use crate::policy::Policy;
+
+    fn leave(n: u8, now: u64, view: StayView) -> Decision<Left, RoomRefusal> {
+        decide(n, now, view, &Policy::default())
+    }
+
+    fn decide(n: u8, now: u64, view: StayView, policy: &Policy) -> Decision<Left, RoomRefusal> {
+        let command = LeaveRoom {
+            wallet: wallet(n),
+            room: Some(room_id()),
+            connection: Some(seat(n).connection),
+        };
+        match command.decide(&Some(view), &cx(policy, now), &Answers::default()) {
+            Verdict::Done(decision) => decision,
+            Verdict::Need(question) => panic!("asked {question:?}"),
+        }
+    }
+
+    /// Seconds charged by the changeset, by stay.
+    fn charges(changeset: &Changeset) -> BTreeMap<Wallet, u64> {
+        let seats = changeset.rows.iter().filter_map(|write| match write {
+            Write::Update(Row::Seat(seat)) => Some((seat.wallet, seat.charged.get())),
+            _ => None,
+        });
+        seats.collect()
+    }
+
+    #[test]
+    fn a_guest_pays_to_the_second_of_leaving_and_the_others_stay() {
+        let view = StayView::of(seat(2), Some((room(2), vec![seat(1), seat(2)])), 1800, None);
+        let decision = leave(2, 75, view);
+        let left = decision.reply.unwrap();
+        assert_eq!(
+            (left.charged.get(), left.remaining.get(), left.closed),
+            (75, 1725, false)
+        );
+        assert_eq!(
+            charges(&decision.changeset),
+            BTreeMap::from([(wallet(2), 75)])
+        );
+    }
+
+    #[test]
+    fn the_last_guest_closes_the_room() {
+        let view = StayView::of(seat(2), Some((room(1), vec![seat(2)])), 1800, None);
+        assert!(leave(2, 75, view).reply.unwrap().closed);
+    }
+
+    #[test]
+    fn the_host_closes_the_room_and_nobody_pays_beyond_the_close() {
+        let host = Seat {
+            last_seen_at: at(95),
+            metered_to: at(95),
+            ..seat(1)
+        };
+        // Wallet 3 was heard at 97, wallet 2 not since it joined: its lease ended at 90.
+        let heard = Seat {
+            last_seen_at: at(97),
+            metered_to: at(97),
+            ..seat(3)
+        };
+        let seats = vec![
+            host.clone(),
+            Seat {
+                last_seen_at: at(20),
+                ..seat(2)
+            },
+            heard,
+        ];
+        let view = StayView::of(host, Some((room(3), seats)), 1800, None);
+        let decision = leave(1, 100, view);
+        assert!(decision.reply.unwrap().closed);
+        assert_eq!(
+            charges(&decision.changeset),
+            BTreeMap::from([(wallet(1), 5), (wallet(2), 90), (wallet(3), 0)])
+        );
+    }
+
+    #[test]
+    fn who_leaves_after_too_long_a_silence_was_evicted_before() {
+        let view = StayView::of(seat(2), Some((room(1), vec![seat(2)])), 1800, None);
+        let decision = leave(2, 91, view);
+        assert_eq!(decision.reply, Err(RoomRefusal::NotYourConnection));
+        assert_eq!(
+            charges(&decision.changeset),
+            BTreeMap::from([(wallet(2), 90)])
+        );
+    }
+
+    #[test]
+    fn a_strangers_leave_changes_nothing() {
+        let view = StayView::of(seat(2), Some((room(1), vec![seat(2)])), 1800, None);
+        let policy = Policy::default();
+        let command = LeaveRoom {
+            wallet: wallet(3),
+            room: Some(room_id()),
+            connection: Some(seat(2).connection),
+        };
+        let verdict = command.decide(&Some(view), &cx(&policy, 10), &Answers::default());
+        let Verdict::Done(decision) = verdict else {
+            panic!("asked")
+        };
+        assert_eq!(decision.reply, Err(RoomRefusal::NotYourConnection));
+        assert!(decision.changeset.is_empty());
+    }
+
+    #[test]
+    fn every_departure_asks_the_vendor_to_remove_where_that_is_configured() {
+        let mut policy = Policy::default();
+        let view = || StayView::of(seat(1), Some((room(2), vec![seat(1), seat(2)])), 1800, None);
+        assert!(decide(1, 10, view(), &policy).changeset.intents.is_empty());
+        policy.rooms.remove_from_channel = true;
+        let intents = decide(1, 10, view(), &policy).changeset.intents;
+        assert_eq!(intents.len(), 2);
+        assert_ne!(intents[0].key, intents[1].key);
+    }
+}

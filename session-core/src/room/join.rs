@@ -92,11 +92,10 @@ impl Command for JoinRoom {
         if view.own_seat.is_some() {
             return refused(draft, RoomRefusal::AlreadyInRoom);
         }
+        // A room that nobody joined in time is closed, whether or not a worker came by already.
         let active = view.room.as_ref().and_then(|loaded| {
-            loaded
-                .value()
-                .filter(|room| room.is_active())
-                .map(|room| (loaded, room))
+            let room = loaded.value()?;
+            (room.is_active() && !room.is_overdue(cx.now)).then_some((loaded, room))
         });
         let Some((loaded, room)) = active else {
             return refused(draft, RoomRefusal::RoomNotFound);
@@ -193,4 +192,134 @@ fn free_uid(wallet: Wallet, seats: &[&Seat], random: u32) -> MediaUid {
 
 fn refused(draft: Draft, refusal: RoomRefusal) -> Verdict<JoinRoom> {
     Verdict::Done(Decision::refused(draft, refusal))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{FRESH, account, at, cx, loaded, room, room_id, seat, wallet};
+    use super::*;
+    use crate::changeset::{Changeset, Row, Write};
+    use crate::ledger::{AccountKind, CreditRefusal};
+    use crate::policy::Policy;
+
+    fn view(n: u8, credit: u64, others: &[u8]) -> JoinView {
+        let seats: Vec<_> = others.iter().map(|other| loaded(seat(*other))).collect();
+        JoinView {
+            credits: CreditAccounts::found(
+                wallet(n),
+                account(AccountKind::Wallet, n, credit, 0),
+                account(AccountKind::GrantBase, n, 0, 1800),
+                account(AccountKind::GrantBonus, n, 0, 0),
+            ),
+            own_seat: None,
+            room: Some(loaded(room(u8::try_from(others.len()).unwrap()))),
+            seats,
+        }
+    }
+
+    fn join(n: u8, view: &JoinView) -> Decision<Joined, RoomRefusal> {
+        let policy = Policy::default();
+        let command = JoinRoom {
+            wallet: wallet(n),
+            room: Some(room_id()),
+        };
+        match command.decide(view, &cx(&policy, 10), &Answers::default()) {
+            Verdict::Done(decision) => decision,
+            Verdict::Need(question) => panic!("asked {question:?}"),
+        }
+    }
+
+    fn inserted_seat(changeset: &Changeset) -> Option<&Seat> {
+        changeset.rows.iter().find_map(|write| match write {
+            Write::Insert(Row::Seat(seat)) => Some(seat),
+            _ => None,
+        })
+    }
+
+    #[test]
+    fn each_refusal_has_its_case_and_writes_nothing() {
+        let full = view(9, 1800, &[1, 2, 3, 4, 5, 6]);
+        let poor = view(9, 89, &[]);
+        let seated = JoinView {
+            own_seat: Some(loaded(seat(9))),
+            ..view(9, 1800, &[])
+        };
+        let nowhere = JoinView {
+            room: None,
+            ..view(9, 1800, &[])
+        };
+        let closed = JoinView {
+            room: Some(loaded(
+                room(0).closed(at(5), super::super::Closing::Unjoined),
+            )),
+            ..view(9, 1800, &[])
+        };
+        let too_little = CreditRefusal::TooLittle {
+            remaining: Seconds::new(89),
+        };
+        for (view, refusal) in [
+            (full, RoomRefusal::RoomFull),
+            (poor, RoomRefusal::Credit(too_little)),
+            (seated, RoomRefusal::AlreadyInRoom),
+            (nowhere, RoomRefusal::RoomNotFound),
+            (closed, RoomRefusal::RoomNotFound),
+        ] {
+            let decision = join(9, &view);
+            assert_eq!(decision.reply, Err(refusal));
+            assert!(decision.changeset.is_empty(), "{refusal:?}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_writes_the_grant_that_was_due_and_nothing_else() {
+        let mut view = view(9, 0, &[1, 2, 3, 4, 5, 6]);
+        view.credits = CreditAccounts::found(
+            wallet(9),
+            account(AccountKind::Wallet, 9, 0, 0),
+            account(AccountKind::GrantBase, 9, 0, 0),
+            account(AccountKind::GrantBonus, 9, 0, 0),
+        );
+        let policy = Policy::default();
+        let command = JoinRoom {
+            wallet: wallet(9),
+            room: Some(room_id()),
+        };
+        let Verdict::Need(question) = command.decide(&view, &cx(&policy, 10), &Answers::default())
+        else {
+            panic!("decided without a name");
+        };
+        let named = crate::ports::Answer::PrimaryName(Some("alice".into()));
+        let answers = Answers::default().with(question, named);
+        let Verdict::Done(decision) = command.decide(&view, &cx(&policy, 10), &answers) else {
+            panic!("asked twice");
+        };
+        assert_eq!(decision.reply, Err(RoomRefusal::RoomFull));
+        assert_eq!(decision.changeset.transfers.len(), 1);
+        assert!(decision.changeset.rows.is_empty());
+    }
+
+    #[test]
+    fn a_join_takes_the_lowest_free_slot_and_leases_ninety_seconds() {
+        let decision = join(9, &view(9, 90, &[1, 3]));
+        let joined = decision.reply.unwrap();
+        let seat = inserted_seat(&decision.changeset).unwrap();
+        assert_eq!((seat.slot, seat.uid.get()), (1, 9));
+        assert_eq!(seat.lease_until, at(100));
+        assert_eq!(joined.grant.ends_at(), seat.lease_until);
+        assert_eq!(joined.remaining.get(), 90);
+        assert!(
+            decision.changeset.transfers.is_empty(),
+            "joining costs nothing"
+        );
+    }
+
+    #[test]
+    fn a_uid_of_zero_or_one_that_is_taken_is_drawn_anew() {
+        assert_eq!(free_uid(wallet(0), &[], FRESH.uid).get(), FRESH.uid);
+        let taken = seat(9);
+        assert_eq!(free_uid(wallet(9), &[&taken], FRESH.uid).get(), FRESH.uid);
+        assert_eq!(free_uid(wallet(9), &[&taken], 9).get(), 10);
+        assert_eq!(free_uid(wallet(9), &[&taken], 0).get(), 1);
+        assert_eq!(free_uid(wallet(0), &[], 0).get(), 1);
+    }
 }

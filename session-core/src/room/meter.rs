@@ -76,3 +76,99 @@ fn raise_thresholds(seat: &mut Seat, remaining: Seconds, at: Timestamp, policy: 
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+    use alloc::vec::Vec;
+
+    use super::super::testing::{at, seat};
+    use super::*;
+    use crate::outage::{OutagePolicy, Service};
+
+    fn metered(seat: &Seat, until: u64, available: u64) -> Metered {
+        let policy = RoomPolicy::default();
+        meter(
+            seat,
+            at(until),
+            Seconds::new(available),
+            &Outages::default(),
+            &policy,
+        )
+    }
+
+    fn kinds(seat: &Seat) -> Vec<(ThresholdKind, u64)> {
+        seat.undelivered
+            .iter()
+            .map(|t| (t.kind, t.remaining.get()))
+            .collect()
+    }
+
+    #[test]
+    fn presence_is_charged_to_the_second_and_once() {
+        let first = metered(&seat(2), 30, 1800);
+        assert_eq!((first.debited.get(), first.remaining.get()), (30, 1770));
+        let again = metered(&first.seat, 30, 1770);
+        assert_eq!((again.debited.get(), again.remaining.get()), (0, 1770));
+        let rest = metered(&first.seat, 31, 1770);
+        assert_eq!(rest.debited.get(), 1);
+        assert_eq!(rest.seat.charged.get(), 31);
+    }
+
+    #[test]
+    fn a_clock_that_went_back_charges_nothing_and_loses_nothing() {
+        let ahead = metered(&seat(2), 30, 1800).seat;
+        let back = metered(&ahead, 10, 1770);
+        assert_eq!(back.debited, Seconds::ZERO);
+        assert_eq!(back.seat.metered_to, at(30));
+    }
+
+    #[test]
+    fn no_more_is_charged_than_is_left() {
+        let all = metered(&seat(2), 30, 12);
+        assert_eq!((all.debited.get(), all.remaining.get()), (12, 0));
+        assert_eq!(all.seat.metered_to, at(30), "the rest is not owed later");
+    }
+
+    #[test]
+    fn thresholds_are_raised_at_their_number_and_once_in_a_stay() {
+        use ThresholdKind::{CreditsExhausted, CreditsLow};
+        assert_eq!(kinds(&metered(&seat(2), 1, 302).seat), vec![]);
+        assert_eq!(
+            kinds(&metered(&seat(2), 1, 301).seat),
+            vec![(CreditsLow, 300)]
+        );
+        let both = metered(&seat(2), 10, 10).seat;
+        assert_eq!(kinds(&both), vec![(CreditsLow, 0), (CreditsExhausted, 0)]);
+        assert_eq!(both.exhausted_at, Some(at(10)));
+        let told = Seat {
+            undelivered: Vec::new(),
+            ..both
+        };
+        assert_eq!(kinds(&metered(&told, 20, 0).seat), vec![]);
+    }
+
+    #[test]
+    fn our_outage_is_not_charged() {
+        let service = Service {
+            last_beat_at: at(20),
+            outages: Vec::new(),
+        };
+        let outages = Outages::known_at(at(80), Some(&service), &OutagePolicy::default());
+        let policy = RoomPolicy::default();
+        let metered = meter(&seat(2), at(80), Seconds::new(1800), &outages, &policy);
+        assert_eq!(metered.debited.get(), 20);
+    }
+
+    #[test]
+    fn who_did_not_speak_is_charged_to_the_end_of_the_last_lease_and_never_beyond_now() {
+        let silent = seat(2);
+        assert_eq!(charge_until(&silent, at(60)), at(60));
+        assert_eq!(charge_until(&silent, at(500)), at(90));
+        let spoke = Seat {
+            last_seen_at: at(100),
+            ..silent
+        };
+        assert_eq!(charge_until(&spoke, at(500)), at(100));
+    }
+}

@@ -11,6 +11,8 @@ mod join;
 mod meter;
 mod seat;
 mod stay;
+#[cfg(test)]
+mod testing;
 mod view;
 
 pub use check::{CheckSeat, CloseUnjoined, SeatChecked};

@@ -134,3 +134,60 @@ impl Seat {
         Channel::free_room(self.room)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{at, seat};
+    use super::*;
+    use crate::outage::{OutagePolicy, Service, Span};
+
+    #[test]
+    fn silence_begins_after_its_last_second() {
+        let policy = RoomPolicy::default();
+        let silent = |now| seat(2).is_silent(at(now), &Outages::default(), &policy);
+        assert!(!silent(90));
+        assert!(silent(91));
+    }
+
+    #[test]
+    fn an_outage_gives_a_full_interval_to_be_heard_again() {
+        let policy = RoomPolicy::default();
+        let service = Service {
+            last_beat_at: at(300),
+            outages: alloc::vec![Span {
+                from: at(10),
+                to: at(210)
+            }],
+        };
+        let silent = |now| {
+            let outages = Outages::known_at(at(now), Some(&service), &OutagePolicy::default());
+            seat(2).is_silent(at(now), &outages, &policy)
+        };
+        assert!(!silent(300));
+        assert!(silent(301));
+    }
+
+    #[test]
+    fn a_seat_without_credit_or_lease_is_used_up_after_its_grace() {
+        let policy = RoomPolicy::default();
+        let spent = Seat {
+            exhausted_at: Some(at(100)),
+            lease_until: at(90),
+            ..seat(2)
+        };
+        assert!(!spent.is_used_up(at(190), Seconds::ZERO, &policy));
+        assert!(spent.is_used_up(at(191), Seconds::ZERO, &policy));
+        assert!(
+            !spent.is_used_up(at(191), Seconds::new(1), &policy),
+            "credit came back"
+        );
+        let leased = Seat {
+            lease_until: at(191),
+            ..spent
+        };
+        assert!(
+            !leased.is_used_up(at(191), Seconds::ZERO, &policy),
+            "the token still lives"
+        );
+    }
+}

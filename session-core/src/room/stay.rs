@@ -226,3 +226,128 @@ impl<'a> Stay<'a> {
 fn not_yours<C: Command<Refusal = RoomRefusal>>(draft: Draft) -> Verdict<C> {
     Verdict::Done(Decision::refused(draft, RoomRefusal::NotYourConnection))
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use super::super::testing::{at, cx, room_id, seat, wallet};
+    use super::*;
+    use crate::changeset::{Row, Write};
+    use crate::outage::Service;
+    use crate::policy::Policy;
+
+    fn done<C: Command>(command: &C, now: u64, view: &C::View) -> Decision<C::Reply, C::Refusal> {
+        let policy = Policy::default();
+        match command.decide(view, &cx(&policy, now), &Answers::default()) {
+            Verdict::Done(decision) => decision,
+            Verdict::Need(question) => panic!("asked {question:?}"),
+        }
+    }
+
+    fn beat() -> Heartbeat {
+        let connection = Some(seat(2).connection);
+        Heartbeat {
+            wallet: wallet(2),
+            room: Some(room_id()),
+            connection,
+        }
+    }
+
+    fn renew() -> Renew {
+        let connection = Some(seat(2).connection);
+        Renew {
+            wallet: wallet(2),
+            room: Some(room_id()),
+            connection,
+        }
+    }
+
+    fn view(credit: u64, service: Option<Service>) -> Option<StayView> {
+        Some(StayView::of(seat(2), None, credit, service))
+    }
+
+    #[test]
+    fn a_heartbeat_charges_its_seconds_and_moves_no_due_row() {
+        let decision = done(&beat(), 30, &view(1800, None));
+        assert_eq!(decision.reply.unwrap().remaining.get(), 1770);
+        let Some(Write::Update(Row::Seat(after))) = decision.changeset.rows.first() else {
+            panic!("the seat is written");
+        };
+        assert_eq!(
+            (after.last_seen_at, after.check_at),
+            (at(30), seat(2).check_at)
+        );
+    }
+
+    #[test]
+    fn a_second_heartbeat_in_the_same_second_writes_nothing() {
+        let decision = done(&beat(), 0, &view(1800, None));
+        assert_eq!(decision.reply.unwrap().remaining.get(), 1800);
+        assert!(decision.changeset.is_empty());
+    }
+
+    #[test]
+    fn a_heartbeat_is_never_denied_for_lack_of_credit() {
+        let reply = done(&beat(), 30, &view(10, None)).reply.unwrap();
+        assert_eq!(reply.remaining, Seconds::ZERO);
+        assert_eq!(reply.thresholds.len(), 2);
+    }
+
+    #[test]
+    fn a_renewal_leases_from_now_or_is_denied_below_the_minimum() {
+        let decision = done(&renew(), 30, &view(120, None));
+        let Ok(RenewReply::Renewed {
+            grant, remaining, ..
+        }) = decision.reply
+        else {
+            panic!("ninety are left");
+        };
+        assert_eq!((grant.ends_at(), remaining.get()), (at(120), 90));
+        let Some(Write::Update(Row::Seat(after))) = decision.changeset.rows.first() else {
+            panic!("the seat is written");
+        };
+        assert_eq!(after.lease_until, at(120));
+        let denied = done(&renew(), 31, &view(120, None)).reply.unwrap();
+        assert!(matches!(denied, RenewReply::Denied { remaining, .. } if remaining.get() == 89));
+    }
+
+    #[test]
+    fn whoever_is_not_the_seats_wallet_or_names_another_room_is_refused() {
+        let stranger = Heartbeat {
+            wallet: wallet(3),
+            ..beat()
+        };
+        let elsewhere = Heartbeat {
+            room: Some(RoomId::from_random([9; 16])),
+            ..beat()
+        };
+        let nowhere = Heartbeat {
+            room: None,
+            ..beat()
+        };
+        for command in [stranger, elsewhere, nowhere] {
+            let decision = done(&command, 30, &view(1800, None));
+            assert_eq!(decision.reply, Err(RoomRefusal::NotYourConnection));
+            assert!(decision.changeset.is_empty());
+        }
+        let unknown = Heartbeat {
+            connection: None,
+            ..beat()
+        };
+        assert_eq!(
+            done(&unknown, 30, &None).reply,
+            Err(RoomRefusal::NotYourConnection)
+        );
+    }
+
+    #[test]
+    fn an_outage_is_found_by_whoever_calls_first() {
+        let last_beat = Service {
+            last_beat_at: at(20),
+            outages: vec![],
+        };
+        let decision = done(&beat(), 140, &view(1800, Some(last_beat)));
+        assert_eq!(decision.reply.unwrap().remaining.get(), 1780);
+    }
+}

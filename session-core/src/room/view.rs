@@ -122,3 +122,39 @@ impl Around {
         })
     }
 }
+
+#[cfg(test)]
+impl StayView {
+    /// A view of a seat among others, each wallet with this much credit.
+    pub(super) fn of(
+        seat: Seat,
+        around: Option<(Room, Vec<Seat>)>,
+        credit: u64,
+        service: Option<Service>,
+    ) -> Self {
+        use super::testing::{account, loaded};
+        let others = around
+            .iter()
+            .flat_map(|(_, seats)| seats)
+            .map(|seat| seat.wallet);
+        let accounts = core::iter::once(seat.wallet)
+            .chain(others)
+            .map(|wallet| {
+                (
+                    wallet,
+                    account(AccountKind::Wallet, wallet.to_bytes()[19], credit, 0),
+                )
+            })
+            .collect();
+        let around = around.map(|(room, seats)| Around {
+            room: loaded(room),
+            seats: seats.into_iter().map(loaded).collect(),
+        });
+        Self {
+            seat: loaded(seat),
+            service,
+            accounts,
+            around,
+        }
+    }
+}
