@@ -179,3 +179,8 @@ impl App {
             .map(|MetricsText(render)| render())
     }
 }
+
+/// The README's code compiles and runs.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -4,6 +4,7 @@
 //! silently. Names and meanings are the operator's contract.
 
 use std::fmt;
+use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -192,7 +193,8 @@ impl Log {
             .map_err(|error| invalid("RUST_LOG", error.to_string()))?;
         let log = tracing_subscriber::fmt()
             .with_env_filter(filter)
-            .with_writer(std::io::stderr);
+            .with_writer(std::io::stderr)
+            .with_ansi(std::io::stderr().is_terminal());
         if self.is_json {
             log.json().init();
         } else {

@@ -12,7 +12,7 @@ use session_core::ports::{
 };
 use session_core::service::Ports;
 use session_core::types::{Timestamp, Wallet};
-use session_sqlx::SqliteStore;
+use session_sqlx::{SqliteOptions, SqliteStore};
 use session_testkit::fakes::{FakeNames, FakeVerifications};
 use session_testkit::memory::MemoryStore;
 
@@ -36,7 +36,9 @@ impl Parts {
         let (store, sqlite): (Arc<dyn Store>, _) = match &config.database {
             Database::Memory => (Arc::new(MemoryStore::new()), None),
             Database::Sqlite { url, .. } => {
-                let store = SqliteStore::open(url, &session_sqlx::SqliteOptions::default()).await?;
+                let store = SqliteStore::open(url, SqliteOptions::default()).await?;
+                store.migrate().await?;
+                store.migrate().await?;
                 (Arc::new(store.clone()), Some(store))
             }
         };

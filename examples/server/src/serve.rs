@@ -28,6 +28,10 @@ use crate::parts::{Failure, Parts};
 
 /// Longest header block, request line included (`security.md` G1).
 const HEADER_BYTES_MAX: usize = 16 * 1024;
+/// How often observations are folded into their buckets.
+const METRICS_UPKEEP: Duration = Duration::from_secs(5);
+/// Bounds of the request times, in seconds.
+const REQUEST_SECONDS_BUCKETS: [f64; 9] = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0];
 /// Longest a client may take to send it, and to send the next one on an idle connection (G2).
 const HEADER_SECONDS: u64 = 5;
 
@@ -36,7 +40,7 @@ pub(crate) async fn serve(config: &Config) -> Result<(), Failure> {
     let listener = TcpListener::bind(config.listen)
         .await
         .map_err(|error| format!("cannot listen on {}: {error}", config.listen))?;
-    let metrics = PrometheusBuilder::new().install_recorder()?;
+    let metrics = record_metrics()?;
     let parts = Parts::open(config).await?;
     let workers = Workers::start(parts.ports.clone()).await?;
     let media = AgoraIssuer::new(config.app_id.clone(), config.certificate.clone());
@@ -66,6 +70,23 @@ pub(crate) async fn serve(config: &Config) -> Result<(), Failure> {
     parts.close().await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Makes the recorder of the process, and tidies it for as long as the process lives: what was
+/// observed is otherwise kept until somebody asks for it.
+fn record_metrics() -> Result<PrometheusHandle, Failure> {
+    let handle = PrometheusBuilder::new()
+        .set_buckets(&REQUEST_SECONDS_BUCKETS)?
+        .install_recorder()?;
+    let tidied = handle.clone();
+    tokio::spawn(async move {
+        let mut ticks = tokio::time::interval(METRICS_UPKEEP);
+        loop {
+            ticks.tick().await;
+            tidied.run_upkeep();
+        }
+    });
+    Ok(handle)
 }
 
 /// One pass of every background worker; the summary goes to standard output.
