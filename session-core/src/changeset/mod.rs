@@ -9,6 +9,8 @@ mod apply;
 mod draft;
 mod journal;
 mod row;
+#[cfg(test)]
+mod tests;
 
 pub use apply::{Delta, Put, Rejection, Work, World, apply};
 pub use draft::{Draft, Loaded};
