@@ -74,8 +74,14 @@ fn main() -> ExitCode {
     match worked {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("session-server failed: {error}");
+            eprintln!("session-server failed: {}", in_full(&*error));
             ExitCode::from(1)
         }
     }
+}
+
+/// An error and what brought it about.
+fn in_full(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
