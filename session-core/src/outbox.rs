@@ -163,7 +163,10 @@ impl Intent {
         next.state = state;
         next.note = note.cloned();
         // What can be asked is asked for ever: giving up would leave moved money without a grant.
-        let exhausted = next.attempts >= policy.attempts_max && state == IntentState::Pending;
+        // And what asking found undone is tried once more, however often was asked.
+        let exhausted = next.attempts >= policy.attempts_max
+            && state == IntentState::Pending
+            && self.state != IntentState::Unknown;
         if exhausted {
             next.state = IntentState::Failed;
         }
@@ -222,6 +225,19 @@ mod tests {
         }
         assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 60, 60]);
         assert_eq!(current.state, IntentState::Failed);
+    }
+
+    #[test]
+    fn what_asking_found_undone_is_tried_again_however_often_was_asked() {
+        let policy = OutboxPolicy::default();
+        let mut current = intent(IntentClass::Queryable);
+        for _ in 0..=policy.attempts_max {
+            current = current.after(&Outcome::NoAnswer("?".into()), Timestamp::EPOCH, &policy);
+        }
+        let undone = current.after(&Outcome::NotDone("no".into()), Timestamp::EPOCH, &policy);
+        assert_eq!(undone.state, IntentState::Pending);
+        let again = undone.after(&Outcome::NotDone("no".into()), Timestamp::EPOCH, &policy);
+        assert_eq!(again.state, IntentState::Failed);
     }
 
     #[test]

@@ -49,7 +49,13 @@ impl Bench {
             dispatcher: Arc::new(FakeDispatcher),
             policy: Policy::default(),
         };
-        Self { ports, clock, names, verifications, effects }
+        Self {
+            ports,
+            clock,
+            names,
+            verifications,
+            effects,
+        }
     }
 
     /// A bench around a memory store of its own.
@@ -108,7 +114,11 @@ impl Bench {
     /// # Errors
     /// A sentence, where the store refuses.
     pub async fn endow(&self, wallet: Wallet, credit: Seconds) -> Result<(), String> {
-        let wanted = Credits { base_granted: credit, remaining: credit, ..Credits::default() };
+        let wanted = Credits {
+            base_granted: credit,
+            remaining: credit,
+            ..Credits::default()
+        };
         self.set_credits(wallet, wanted).await
     }
 
@@ -116,7 +126,10 @@ impl Bench {
     #[must_use]
     pub fn ports_ahead(&self, span: Seconds) -> Ports {
         let clock = Arc::new(ManualClock::at(self.clock.now().after(span)));
-        Ports { clock, ..self.ports.clone() }
+        Ports {
+            clock,
+            ..self.ports.clone()
+        }
     }
 
     /// Makes a wallet's credits these, through the ledger: adjusting transfers, whose identifiers
@@ -133,8 +146,16 @@ impl Bench {
         let mut draft = Draft::new();
         // Credits come before debits, so that no step goes below zero.
         let steps = [
-            (account(wallet, AccountKind::GrantBase), now.base_granted, wanted.base_granted),
-            (account(wallet, AccountKind::GrantBonus), now.bonus_granted, wanted.bonus_granted),
+            (
+                account(wallet, AccountKind::GrantBase),
+                now.base_granted,
+                wanted.base_granted,
+            ),
+            (
+                account(wallet, AccountKind::GrantBonus),
+                now.bonus_granted,
+                wanted.bonus_granted,
+            ),
             (revenue, wanted.consumed(), now.consumed()),
         ];
         let mut orders = Vec::new();
@@ -150,7 +171,11 @@ impl Bench {
         if changeset.is_empty() {
             return Ok(());
         }
-        self.ports.store.commit(&changeset).await.map_err(|error| error.to_string())?;
+        self.ports
+            .store
+            .commit(&changeset)
+            .await
+            .map_err(|error| error.to_string())?;
         Ok(())
     }
 
@@ -173,7 +198,10 @@ impl Bench {
         amount: Seconds,
     ) -> Result<Transfer, String> {
         let mut nonce = [0; 16];
-        self.ports.entropy.fill(&mut nonce).map_err(|error| error.to_string())?;
+        self.ports
+            .entropy
+            .fill(&mut nonce)
+            .map_err(|error| error.to_string())?;
         Ok(Transfer {
             id: TransferId::derive("adjustment", &[&nonce]),
             debit,

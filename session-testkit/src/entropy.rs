@@ -16,7 +16,10 @@ impl SeededEntropy {
     /// The stream of a seed.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        Self { seed, blocks_drawn: AtomicU64::new(0) }
+        Self {
+            seed,
+            blocks_drawn: AtomicU64::new(0),
+        }
     }
 }
 

@@ -30,7 +30,10 @@ impl FakeNames {
     /// Everybody owns a name.
     #[must_use]
     pub fn everybody() -> Self {
-        Self { everybody: Some("fake-name".to_owned()), ..Self::default() }
+        Self {
+            everybody: Some("fake-name".to_owned()),
+            ..Self::default()
+        }
     }
 
     /// Gives a wallet a name.
@@ -48,7 +51,10 @@ impl FakeNames {
 impl NameRegistry for FakeNames {
     async fn primary_name(&self, wallet: Wallet) -> Result<Option<String>, PortError> {
         check_up("name registry", &self.is_down)?;
-        Ok(lock(&self.names).get(&wallet).or(self.everybody.as_ref()).cloned())
+        Ok(lock(&self.names)
+            .get(&wallet)
+            .or(self.everybody.as_ref())
+            .cloned())
     }
 }
 
@@ -70,7 +76,10 @@ impl FakeVerifications {
     /// Everybody is verified.
     #[must_use]
     pub fn everybody() -> Self {
-        Self { everybody: Some(Timestamp::from_unix(1)), ..Self::default() }
+        Self {
+            everybody: Some(Timestamp::from_unix(1)),
+            ..Self::default()
+        }
     }
 
     /// Verifies a wallet.
@@ -88,7 +97,10 @@ impl FakeVerifications {
 impl VerificationMirror for FakeVerifications {
     async fn verified_at(&self, wallet: Wallet) -> Result<Option<Timestamp>, PortError> {
         check_up("verification mirror", &self.is_down)?;
-        let known = lock(&self.verified).get(&wallet).copied().or(self.everybody);
+        let known = lock(&self.verified)
+            .get(&wallet)
+            .copied()
+            .or(self.everybody);
         Ok(known.filter(|at| *at > Timestamp::EPOCH))
     }
 }
@@ -157,7 +169,11 @@ impl Dispatcher for FakeDispatcher {
 fn check_up(port: &'static str, is_down: &Mutex<bool>) -> Result<(), PortError> {
     if *lock(is_down) {
         let detail = "fake was set down".to_owned();
-        return Err(PortError { port, kind: PortErrorKind::Unavailable, detail });
+        return Err(PortError {
+            port,
+            kind: PortErrorKind::Unavailable,
+            detail,
+        });
     }
     Ok(())
 }

@@ -31,7 +31,10 @@ pub fn broken(world: &World) -> Vec<String> {
 #[must_use]
 pub fn usage_by_wallet(world: &World) -> BTreeMap<Wallet, Seconds> {
     let mut usage: BTreeMap<Wallet, Seconds> = BTreeMap::new();
-    for transfer in world.transfers().filter(|transfer| transfer.reason == Reason::DebitUsage) {
+    for transfer in world
+        .transfers()
+        .filter(|transfer| transfer.reason == Reason::DebitUsage)
+    {
         if let session_core::ledger::Owner::Wallet(wallet) = transfer.debit.owner {
             let used = usage.entry(wallet).or_default();
             *used = used.saturating_add(Seconds::new(transfer.amount));
@@ -65,7 +68,11 @@ pub async fn check(
 ) -> Result<Vec<String>, StoreError> {
     let mut complaints = Vec::new();
     for &wallet in wallets {
-        for kind in [AccountKind::Wallet, AccountKind::GrantBase, AccountKind::GrantBonus] {
+        for kind in [
+            AccountKind::Wallet,
+            AccountKind::GrantBase,
+            AccountKind::GrantBonus,
+        ] {
             match bench.account(wallet, kind).await {
                 Ok(account) => complaints.extend(unsound(&account)),
                 Err(why) => complaints.push(format!("never_negative: {wallet}: {why}")),
@@ -104,15 +111,23 @@ fn conservation(world: &World) -> Vec<String> {
     }
     for (_, _, row) in world.rows() {
         let Row::Account(account) = row else { continue };
-        let expected = folded.get(&account.key).copied().unwrap_or(Account::empty(account.key));
+        let expected = folded
+            .get(&account.key)
+            .copied()
+            .unwrap_or(Account::empty(account.key));
         if *account != expected {
-            complaints.push(format!("conservation: {account:?}, its transfers say {expected:?}"));
+            complaints.push(format!(
+                "conservation: {account:?}, its transfers say {expected:?}"
+            ));
         }
     }
     for account in folded.values() {
         let has_row = world.row(&Key::Account(account.key)).is_some();
         if has_row == account.key.kind.is_derived() {
-            complaints.push(format!("conservation: {} has a row: {has_row}", account.describe()));
+            complaints.push(format!(
+                "conservation: {} has a row: {has_row}",
+                account.describe()
+            ));
         }
     }
     let told: Vec<_> = world
@@ -132,7 +147,10 @@ fn conservation(world: &World) -> Vec<String> {
 
 /// What the accounts must be, by their transfers alone.
 fn fold(world: &World) -> BTreeMap<AccountKey, Account> {
-    let all: BTreeMap<_, _> = world.transfers().map(|transfer| (transfer.id, transfer)).collect();
+    let all: BTreeMap<_, _> = world
+        .transfers()
+        .map(|transfer| (transfer.id, transfer))
+        .collect();
     let mut accounts = BTreeMap::new();
     for transfer in world.transfers() {
         match transfer.action {
@@ -163,7 +181,11 @@ fn add_pending(accounts: &mut BTreeMap<AccountKey, Account>, transfer: &Transfer
     // A resolution may come before its reservation in the order of identifiers, so the sums may
     // pass below zero on the way and are right at the end.
     let change = |sum: u64| {
-        if held { sum.wrapping_add(transfer.amount) } else { sum.wrapping_sub(transfer.amount) }
+        if held {
+            sum.wrapping_add(transfer.amount)
+        } else {
+            sum.wrapping_sub(transfer.amount)
+        }
     };
     let debit = entry(accounts, transfer.debit);
     debit.debits_pending = change(debit.debits_pending);
@@ -199,17 +221,22 @@ fn one_seat(world: &World) -> Vec<String> {
 }
 
 fn one_room_per_host(world: &World) -> Vec<String> {
-    twice(rooms(world).filter(|room| room.is_active()).map(|room| room.host))
-        .map(|host| format!("one_seat: {host} hosts twice"))
-        .collect()
+    twice(
+        rooms(world)
+            .filter(|room| room.is_active())
+            .map(|room| room.host),
+    )
+    .map(|host| format!("one_seat: {host} hosts twice"))
+    .collect()
 }
 
 fn capacity(world: &World) -> Vec<String> {
     let capacity = session_core::room::RoomPolicy::default().capacity;
     rooms(world)
         .flat_map(|room| {
-            let seats: Vec<&Seat> =
-                live_seats(world).filter(|seat| seat.room == room.id).collect();
+            let seats: Vec<&Seat> = live_seats(world)
+                .filter(|seat| seat.room == room.id)
+                .collect();
             overfull(room, &seats, capacity)
         })
         .collect()
@@ -222,7 +249,11 @@ fn overfull(room: &Room, seats: &[&Seat], capacity: u8) -> Vec<String> {
         complain(format!("{} seats", seats.len()));
     }
     if seats.len() != usize::from(room.live_seats) {
-        complain(format!("{} seats, the room counts {}", seats.len(), room.live_seats));
+        complain(format!(
+            "{} seats, the room counts {}",
+            seats.len(),
+            room.live_seats
+        ));
     }
     if !room.is_active() && !seats.is_empty() {
         complain("is closed and has seats".to_owned());
@@ -242,7 +273,9 @@ pub fn overlong_leases(world: &World, leased_at: &BTreeMap<Wallet, Timestamp>) -
     let lease = session_core::room::RoomPolicy::default().lease.seconds();
     live_seats(world)
         .filter(|seat| {
-            leased_at.get(&seat.wallet).is_none_or(|at| seat.lease_until > at.after(lease))
+            leased_at
+                .get(&seat.wallet)
+                .is_none_or(|at| seat.lease_until > at.after(lease))
         })
         .map(|seat| format!("lease_bound: {} until {}", seat.wallet, seat.lease_until))
         .collect()
@@ -282,8 +315,19 @@ mod tests {
         let owner = session_core::ledger::Owner::Wallet(Bench::wallet(1));
         let key = AccountKey::new(owner, AccountKind::Wallet, Unit::Seconds);
         let mut world = World::new();
-        world.put_row(Version::FIRST, Account { credits_posted: 1, ..Account::empty(key) }.into());
-        assert!(broken(&world)[0].starts_with("conservation: "), "{:?}", broken(&world));
+        world.put_row(
+            Version::FIRST,
+            Account {
+                credits_posted: 1,
+                ..Account::empty(key)
+            }
+            .into(),
+        );
+        assert!(
+            broken(&world)[0].starts_with("conservation: "),
+            "{:?}",
+            broken(&world)
+        );
     }
 
     #[test]
@@ -291,7 +335,18 @@ mod tests {
         let owner = session_core::ledger::Owner::Wallet(Bench::wallet(1));
         let key = AccountKey::new(owner, AccountKind::Wallet, Unit::Seconds);
         let mut world = World::new();
-        world.put_row(Version::FIRST, Account { debits_posted: 1, ..Account::empty(key) }.into());
-        assert!(broken(&world).iter().any(|what| what.starts_with("never_negative: ")));
+        world.put_row(
+            Version::FIRST,
+            Account {
+                debits_posted: 1,
+                ..Account::empty(key)
+            }
+            .into(),
+        );
+        assert!(
+            broken(&world)
+                .iter()
+                .any(|what| what.starts_with("never_negative: "))
+        );
     }
 }

@@ -7,7 +7,7 @@
 //! | [`time`] | the manual clock |
 //! | [`entropy`] | seeded randomness |
 //! | [`fakes`] | names, verifications, the media vendor; each says in its name that it is none |
-//! | [`bench`] | all of them put together |
+//! | [`mod@bench`] | all of them put together |
 //! | [`invariants`] | what must hold of every history, checked on a world or through reads |
 //! | `model` | strategies and the naive room-and-ledger model (feature `model`) |
 //! | `races` | many requests at one instant, against any store (feature `races`) |

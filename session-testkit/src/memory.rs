@@ -45,7 +45,10 @@ impl MemoryStore {
     fn check_up(&self) -> Result<(), StoreError> {
         if *self.is_down.lock().unwrap_or_else(PoisonError::into_inner) {
             let detail = "memory store was set down".to_owned();
-            return Err(StoreError { kind: StoreErrorKind::Unavailable, detail });
+            return Err(StoreError {
+                kind: StoreErrorKind::Unavailable,
+                detail,
+            });
         }
         Ok(())
     }
@@ -70,8 +73,13 @@ impl Store for MemoryStore {
     async fn claim_due(&self, claim: &Claim) -> Result<Vec<Claimed>, StoreError> {
         self.check_up()?;
         let until = claim.now.after(claim.lease);
-        let claimed = self.lock().claim(claim.lane, claim.now, until, claim.rows_max);
-        Ok(claimed.into_iter().map(|(key, fence)| Claimed { key, fence }).collect())
+        let claimed = self
+            .lock()
+            .claim(claim.lane, claim.now, until, claim.rows_max);
+        Ok(claimed
+            .into_iter()
+            .map(|(key, fence)| Claimed { key, fence })
+            .collect())
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
@@ -83,20 +91,30 @@ fn read_from(world: &World, read: &Read) -> Vec<StoredRow> {
     let by_key = |key: &Key| world.row(key).map(|(version, row)| stored(*version, row));
     match read {
         Read::Row(key) => by_key(key).into_iter().collect(),
-        Read::LiveSeatOf(wallet) => {
-            world.holder(&Unique::LiveSeatOf(*wallet)).and_then(by_key).into_iter().collect()
-        }
-        Read::ActiveRoomOf(wallet) => {
-            world.holder(&Unique::ActiveRoomOf(*wallet)).and_then(by_key).into_iter().collect()
-        }
+        Read::LiveSeatOf(wallet) => world
+            .holder(&Unique::LiveSeatOf(*wallet))
+            .and_then(by_key)
+            .into_iter()
+            .collect(),
+        Read::ActiveRoomOf(wallet) => world
+            .holder(&Unique::ActiveRoomOf(*wallet))
+            .and_then(by_key)
+            .into_iter()
+            .collect(),
         Read::LiveSeatsIn(room) => {
             let slots = Unique::Slot(*room, u8::MIN)..=Unique::Slot(*room, u8::MAX);
             world.holders_in(slots).filter_map(by_key).collect()
         }
         Read::ChallengesOf(wallet) => {
-            let name = |byte| Key::Challenge(ChallengeKey { wallet: *wallet, nonce: [byte; 32] });
+            let name = |byte| {
+                Key::Challenge(ChallengeKey {
+                    wallet: *wallet,
+                    nonce: [byte; 32],
+                })
+            };
             let found = world.rows_in(name(0)..=name(0xff));
-            let mut found: Vec<StoredRow> = found.map(|(version, row)| stored(version, row)).collect();
+            let mut found: Vec<StoredRow> =
+                found.map(|(version, row)| stored(version, row)).collect();
             found.sort_by_key(|stored| match &stored.row {
                 Row::Challenge(challenge) => (challenge.issued_at, challenge.key.nonce),
                 _ => Default::default(),
@@ -120,9 +138,15 @@ fn active_open_rooms(world: &World, max: u32) -> Vec<StoredRow> {
         .collect();
     rooms.sort_by_key(|(_, room)| (std::cmp::Reverse(room.created_at), room.id));
     rooms.truncate(usize::try_from(max).unwrap_or(usize::MAX));
-    rooms.into_iter().map(|(version, room)| stored(version, &room.clone().into())).collect()
+    rooms
+        .into_iter()
+        .map(|(version, room)| stored(version, &room.clone().into()))
+        .collect()
 }
 
 fn stored(version: Version, row: &Row) -> StoredRow {
-    StoredRow { version, row: row.clone() }
+    StoredRow {
+        version,
+        row: row.clone(),
+    }
 }

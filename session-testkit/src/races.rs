@@ -13,11 +13,16 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use async_trait::async_trait;
 use session_core::auth::{AuthRefusal, IssueNonce, SignIn};
+use session_core::changeset::{Changeset, Receipt};
 use session_core::crypto::{LocalSigner, eip191, sha256};
 use session_core::ledger::{AccountKind, CreditRefusal, VerifyCelo};
-use session_core::ports::{Clock, Read, Snapshot};
+use session_core::ports::{
+    Claim, Claimed, Clock, CommitError, Read, Snapshot, Store, StoreError, StoredRow,
+};
 use session_core::room::{
     CreateRoom, Heartbeat, JoinRoom, Joined, LeaveRoom, Renew, RenewReply, RoomRefusal, Seat,
     Visibility,
@@ -28,18 +33,6 @@ use tokio::sync::Barrier;
 
 use crate::bench::Bench;
 use crate::invariants;
-
-/// Every race, one after the other.
-pub async fn all(bench_for: &impl Fn(u64) -> Bench, rounds: usize) {
-    joins_seat_exactly_the_capacity(bench_for, rounds).await;
-    one_wallet_gets_one_seat(bench_for, rounds).await;
-    one_host_gets_one_room(bench_for, rounds).await;
-    a_second_is_charged_once(bench_for, rounds).await;
-    a_nonce_is_used_once(bench_for, rounds).await;
-    the_base_grant_is_given_once(bench_for, rounds).await;
-    the_bonus_is_given_once(bench_for, rounds).await;
-    nobody_pays_after_the_end(bench_for, rounds).await;
-}
 
 /// Fifty wallets join one room; as many as there are places get one, the others hear that it is
 /// full.
@@ -52,9 +45,15 @@ pub async fn joins_seat_exactly_the_capacity(bench_for: &impl Fn(u64) -> Bench, 
         for &wallet in &wallets {
             stage.endow(wallet, 1800).await;
         }
-        let joins = wallets.iter().map(|&wallet| JoinRoom { wallet, room: Some(room) });
+        let joins = wallets.iter().map(|&wallet| JoinRoom {
+            wallet,
+            room: Some(room),
+        });
         let replies = stage.at_once(joins).await;
-        let full = replies.iter().filter(|reply| **reply == Err(RoomRefusal::RoomFull)).count();
+        let full = replies
+            .iter()
+            .filter(|reply| **reply == Err(RoomRefusal::RoomFull))
+            .count();
         let seated = replies.iter().filter(|reply| reply.is_ok()).count();
         assert_eq!((seated, full), (capacity, 50 - capacity), "{replies:?}");
         assert_eq!(stage.seats(room).await.len(), capacity);
@@ -66,12 +65,22 @@ pub async fn joins_seat_exactly_the_capacity(bench_for: &impl Fn(u64) -> Bench, 
 pub async fn one_wallet_gets_one_seat(bench_for: &impl Fn(u64) -> Bench, rounds: usize) {
     for round in 0..rounds {
         let stage = Stage::new(bench_for, 2, round).await;
-        let rooms = [stage.room(stage.wallet(0)).await, stage.room(stage.wallet(1)).await];
+        let rooms = [
+            stage.room(stage.wallet(0)).await,
+            stage.room(stage.wallet(1)).await,
+        ];
         let wallet = stage.wallet(2);
         stage.endow(wallet, 1800).await;
-        let joins = (0..6).map(|n| JoinRoom { wallet, room: Some(rooms[n % 2]) });
+        let joins = (0..6).map(|n| JoinRoom {
+            wallet,
+            room: Some(rooms[n % 2]),
+        });
         let replies = stage.at_once(joins).await;
-        assert_eq!(replies.iter().filter(|reply| reply.is_ok()).count(), 1, "{replies:?}");
+        assert_eq!(
+            replies.iter().filter(|reply| reply.is_ok()).count(),
+            1,
+            "{replies:?}"
+        );
         for refused in replies.iter().filter_map(|reply| reply.as_ref().err()) {
             assert_eq!(*refused, RoomRefusal::AlreadyInRoom);
         }
@@ -126,11 +135,21 @@ pub async fn a_nonce_is_used_once(bench_for: &impl Fn(u64) -> Bench, rounds: usi
         let secret = sha256(&stage.number.to_be_bytes());
         let signer = LocalSigner::from_bytes(&secret).expect("a digest is a key");
         let wallet = signer.wallet();
-        let issued = run(stage.ports(), IssueNonce { wallet }).await.expect("is never refused");
+        let issued = run(stage.ports(), IssueNonce { wallet })
+            .await
+            .expect("is never refused");
         let signature = signer.sign_prehash(&eip191::digest(issued.nonce.as_bytes()));
-        let sign_in = SignIn { wallet, nonce: issued.nonce, signature };
+        let sign_in = SignIn {
+            wallet,
+            nonce: issued.nonce,
+            signature,
+        };
         let replies = stage.at_once((0..20).map(|_| sign_in.clone())).await;
-        assert_eq!(replies.iter().filter(|reply| reply.is_ok()).count(), 1, "{replies:?}");
+        assert_eq!(
+            replies.iter().filter(|reply| reply.is_ok()).count(),
+            1,
+            "{replies:?}"
+        );
         for refused in replies.iter().filter_map(|reply| reply.as_ref().err()) {
             assert_eq!(*refused, AuthRefusal::InvalidNonce);
         }
@@ -149,18 +168,25 @@ pub async fn the_base_grant_is_given_once(bench_for: &impl Fn(u64) -> Bench, rou
             Box::pin(async move { run(ports, create(wallet)).await.map(|_| ()) }) as Task<_>
         });
         let joins = (0..10).map(|_| {
-            let join = JoinRoom { wallet, room: Some(room) };
+            let join = JoinRoom {
+                wallet,
+                room: Some(room),
+            };
             let ports = stage.ports();
             Box::pin(async move { run(ports, join).await.map(|_| ()) }) as Task<_>
         });
         let replies: Vec<Result<(), RoomRefusal>> = stage.tasks(creates.chain(joins)).await;
         for refused in replies.iter().filter_map(|reply| reply.as_ref().err()) {
-            let is_right =
-                matches!(refused, RoomRefusal::AlreadyHosting | RoomRefusal::AlreadyInRoom);
+            let is_right = matches!(
+                refused,
+                RoomRefusal::AlreadyHosting | RoomRefusal::AlreadyInRoom
+            );
             assert!(is_right, "{refused:?}");
         }
         let base = stage.bench.ports.policy.credits.base_grant;
-        let credits = service::credits(&stage.bench.ports, wallet).await.expect("store");
+        let credits = service::credits(&stage.bench.ports, wallet)
+            .await
+            .expect("store");
         assert_eq!((credits.base_granted, credits.remaining), (base, base));
         stage.check(&[wallet], &[room]).await;
     }
@@ -171,7 +197,10 @@ pub async fn the_bonus_is_given_once(bench_for: &impl Fn(u64) -> Bench, rounds: 
     for round in 0..rounds {
         let stage = Stage::new(bench_for, 7, round).await;
         let wallet = stage.wallet(0);
-        stage.bench.verifications.verify(wallet, stage.bench.clock.now());
+        stage
+            .bench
+            .verifications
+            .verify(wallet, stage.bench.clock.now());
         let replies = stage.at_once((0..20).map(|_| VerifyCelo { wallet })).await;
         let bonus = stage.bench.ports.policy.credits.bonus_grant;
         let mut granted = 0;
@@ -181,7 +210,9 @@ pub async fn the_bonus_is_given_once(bench_for: &impl Fn(u64) -> Bench, rounds: 
             granted += usize::from(reply.granted);
         }
         assert_eq!(granted, 1);
-        let credits = service::credits(&stage.bench.ports, wallet).await.expect("store");
+        let credits = service::credits(&stage.bench.ports, wallet)
+            .await
+            .expect("store");
         assert_eq!((credits.bonus_granted, credits.remaining), (bonus, bonus));
         // A bonus alone does not open rooms, and asking for a room does not change it.
         let reply = run(stage.ports(), create(wallet)).await;
@@ -198,16 +229,30 @@ pub async fn nobody_pays_after_the_end(bench_for: &impl Fn(u64) -> Bench, rounds
         let (host, guest) = (stage.wallet(0), stage.wallet(1));
         let hosted = stage.hosted_seat(host).await;
         stage.endow(guest, 1800).await;
-        let join = JoinRoom { wallet: guest, room: Some(hosted.room) };
+        let join = JoinRoom {
+            wallet: guest,
+            room: Some(hosted.room),
+        };
         let seat = run(stage.ports(), join).await.expect("there is a place");
         stage.pass(20).await;
 
-        let [ahead_1, ahead_2] =
-            [1, 2].map(|span| stage.bench.ports_ahead(Seconds::new(span)));
+        let [ahead_1, ahead_2] = [1, 2].map(|span| stage.bench.ports_ahead(Seconds::new(span)));
         let (room, connection) = (Some(seat.room), Some(seat.connection));
-        let leave = LeaveRoom { wallet: guest, room, connection };
-        let close = LeaveRoom { wallet: host, room, connection: Some(hosted.connection) };
-        let beat = Heartbeat { wallet: guest, room, connection };
+        let leave = LeaveRoom {
+            wallet: guest,
+            room,
+            connection,
+        };
+        let close = LeaveRoom {
+            wallet: host,
+            room,
+            connection: Some(hosted.connection),
+        };
+        let beat = Heartbeat {
+            wallet: guest,
+            room,
+            connection,
+        };
         let left = async move { run(ahead_1, leave).await.ok().map(|left| left.charged) };
         let closed = async move {
             let left = run(ahead_2, close).await.expect("the host is in");
@@ -222,7 +267,12 @@ pub async fn nobody_pays_after_the_end(bench_for: &impl Fn(u64) -> Bench, rounds
             }) as Task<_>
         });
         let ends = [Box::pin(left) as Task<Option<Seconds>>, Box::pin(closed)];
-        let told = stage.tasks(ends.into_iter().chain(beats)).await.into_iter().flatten().next();
+        let told = stage
+            .tasks(ends.into_iter().chain(beats))
+            .await
+            .into_iter()
+            .flatten()
+            .next();
 
         // Leaving happened first at 21 s, or else the room closed at 22 s.
         let charged = told.unwrap_or(Seconds::new(22));
@@ -230,7 +280,10 @@ pub async fn nobody_pays_after_the_end(bench_for: &impl Fn(u64) -> Bench, rounds
         assert_eq!(charged, Seconds::new(expected));
         let paid = Seconds::new(1800).saturating_sub(stage.remaining(guest).await);
         assert_eq!(paid, charged);
-        assert_eq!(run(stage.ports(), beat).await, Err(RoomRefusal::NotYourConnection));
+        assert_eq!(
+            run(stage.ports(), beat).await,
+            Err(RoomRefusal::NotYourConnection)
+        );
         stage.check(&[host, guest], &[seat.room]).await;
     }
 }
@@ -246,7 +299,9 @@ struct Stage {
 impl Stage {
     async fn new(bench_for: &impl Fn(u64) -> Bench, race: u64, round: usize) -> Self {
         let number = race * ROUNDS_MAX + u64::try_from(round).expect("64 bits") % ROUNDS_MAX;
-        let stage = Self { bench: bench_for(number), number };
+        let mut bench = bench_for(number);
+        bench.ports.store = Arc::new(Mingling::new(bench.ports.store));
+        let stage = Self { bench, number };
         service::beat(&stage.bench.ports).await.expect("store");
         stage
     }
@@ -262,17 +317,26 @@ impl Stage {
     }
 
     async fn endow(&self, wallet: Wallet, credit: u64) {
-        self.bench.endow(wallet, Seconds::new(credit)).await.expect("store");
+        self.bench
+            .endow(wallet, Seconds::new(credit))
+            .await
+            .expect("store");
     }
 
     async fn room(&self, host: Wallet) -> RoomId {
         self.endow(host, 1800).await;
-        run(self.ports(), create(host)).await.expect("hosts nothing yet").room
+        run(self.ports(), create(host))
+            .await
+            .expect("hosts nothing yet")
+            .room
     }
 
     async fn hosted_seat(&self, host: Wallet) -> Joined {
         let room = self.room(host).await;
-        let join = JoinRoom { wallet: host, room: Some(room) };
+        let join = JoinRoom {
+            wallet: host,
+            room: Some(room),
+        };
         run(self.ports(), join).await.expect("the room is empty")
     }
 
@@ -281,7 +345,11 @@ impl Stage {
     }
 
     async fn remaining(&self, wallet: Wallet) -> Seconds {
-        let account = self.bench.account(wallet, AccountKind::Wallet).await.expect("store");
+        let account = self
+            .bench
+            .account(wallet, AccountKind::Wallet)
+            .await
+            .expect("store");
         Seconds::new(account.available())
     }
 
@@ -289,11 +357,16 @@ impl Stage {
         let read = Read::LiveSeatsIn(room);
         let snapshot = Snapshot::load(self.bench.ports.store(), std::slice::from_ref(&read)).await;
         let seats = snapshot.expect("store").list::<Seat>(&read);
-        seats.iter().filter_map(|seat| seat.value().cloned()).collect()
+        seats
+            .iter()
+            .filter_map(|seat| seat.value().cloned())
+            .collect()
     }
 
     async fn check(&self, wallets: &[Wallet], rooms: &[RoomId]) {
-        let complaints = invariants::check(&self.bench, wallets, rooms).await.expect("store");
+        let complaints = invariants::check(&self.bench, wallets, rooms)
+            .await
+            .expect("store");
         assert_eq!(complaints, Vec::<String>::new());
     }
 
@@ -301,7 +374,8 @@ impl Stage {
         &self,
         commands: impl Iterator<Item = C>,
     ) -> Vec<Result<C::Reply, C::Refusal>> {
-        self.tasks(commands.map(|command| run(self.ports(), command))).await
+        self.tasks(commands.map(|command| run(self.ports(), command)))
+            .await
     }
 
     /// Runs tasks that all begin when the last of them is ready.
@@ -329,6 +403,52 @@ impl Stage {
     }
 }
 
+/// A store before which tasks wait for each other: each call lets others go first, a few times or
+/// not at all, so that loads and commits of different requests mingle on a quick store as well.
+#[derive(Debug)]
+struct Mingling {
+    store: Arc<dyn Store>,
+    calls: AtomicU64,
+}
+
+impl Mingling {
+    fn new(store: Arc<dyn Store>) -> Self {
+        Self {
+            store,
+            calls: AtomicU64::new(0),
+        }
+    }
+
+    async fn mingle(&self) {
+        let call = self.calls.fetch_add(1, Ordering::Relaxed);
+        for _ in 0..sha256(&call.to_be_bytes())[0] % 4 {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+#[async_trait]
+impl Store for Mingling {
+    async fn read(&self, reads: &[Read]) -> Result<Vec<Vec<StoredRow>>, StoreError> {
+        self.mingle().await;
+        self.store.read(reads).await
+    }
+
+    async fn commit(&self, changeset: &Changeset) -> Result<Receipt, CommitError> {
+        self.mingle().await;
+        self.store.commit(changeset).await
+    }
+
+    async fn claim_due(&self, claim: &Claim) -> Result<Vec<Claimed>, StoreError> {
+        self.mingle().await;
+        self.store.claim_due(claim).await
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.store.ping().await
+    }
+}
+
 /// A heartbeat or a renewal.
 enum Call {
     Beat(Heartbeat),
@@ -340,9 +460,17 @@ impl Call {
         let (room, connection): (_, Option<ConnectionId>) =
             (Some(joined.room), Some(joined.connection));
         if beats {
-            Self::Beat(Heartbeat { wallet, room, connection })
+            Self::Beat(Heartbeat {
+                wallet,
+                room,
+                connection,
+            })
         } else {
-            Self::Renew(Renew { wallet, room, connection })
+            Self::Renew(Renew {
+                wallet,
+                room,
+                connection,
+            })
         }
     }
 
@@ -360,11 +488,17 @@ impl Call {
 }
 
 async fn run<C: Command>(ports: Ports, command: C) -> Result<C::Reply, C::Refusal> {
-    execute(&ports, &command).await.expect("the driver decides and commits")
+    execute(&ports, &command)
+        .await
+        .expect("the driver decides and commits")
 }
 
 const fn create(wallet: Wallet) -> CreateRoom {
-    CreateRoom { wallet, visibility: Visibility::Open, ai_enabled: false }
+    CreateRoom {
+        wallet,
+        visibility: Visibility::Open,
+        ai_enabled: false,
+    }
 }
 
 /// Rounds of one race that have numbers of their own.

@@ -15,7 +15,9 @@ impl ManualClock {
     /// A clock that shows this instant.
     #[must_use]
     pub fn at(now: Timestamp) -> Self {
-        Self { now: AtomicU64::new(now.unix()) }
+        Self {
+            now: AtomicU64::new(now.unix()),
+        }
     }
 
     /// Shows another instant, earlier ones included.

@@ -114,7 +114,8 @@ pub trait Effects: Debug + Send + Sync {
     async fn perform(&self, intent: &Intent) -> Outcome;
 
     /// Asks whether a queryable intent, submitted before, has happened. [`Outcome::NotDone`] means
-    /// that it surely has not, and may be performed again.
+    /// that it has not and cannot any more, so that it may be performed again: whoever performs
+    /// must give up before the lease of the intent ends.
     async fn ask(&self, intent: &Intent) -> Outcome;
 }
 

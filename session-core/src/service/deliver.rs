@@ -38,6 +38,10 @@ impl Command for Deliver {
         let Some(intent) = view.value().filter(|intent| !intent.is_settled()) else {
             return Verdict::Done(Decision::granted(draft, None));
         };
+        // It leaves once: of two that both found it pending, the second finds it submitted.
+        if self.outcome.is_none() && intent.state != IntentState::Pending {
+            return Verdict::Done(Decision::granted(draft, None));
+        }
         let fence = self.fence.unwrap_or_default();
         draft.expect_claimed(Key::Intent(self.key), fence);
         let next = match &self.outcome {
@@ -71,6 +75,11 @@ pub async fn deliver(
     let Some(intent) = found.value().filter(|intent| !intent.is_settled()) else {
         return Ok(None);
     };
+    // The request that wrote it down may only be the first to perform it; what came after a crash
+    // is for whoever holds a claim.
+    if fence.is_none() && intent.state != IntentState::Pending {
+        return Ok(None);
+    }
     let was_submitted = matches!(intent.state, IntentState::Submitted | IntentState::Unknown);
     let outcome = match (intent.class, was_submitted) {
         (IntentClass::Repeatable, _) => ports.effects.perform(intent).await,

@@ -197,7 +197,10 @@ impl Naive {
         };
         Self {
             now,
-            purses: wallets.into_iter().map(|(wallet, how)| (wallet, purse(how))).collect(),
+            purses: wallets
+                .into_iter()
+                .map(|(wallet, how)| (wallet, purse(how)))
+                .collect(),
             rooms: Vec::new(),
             stays: Vec::new(),
             last_beat: now,
@@ -236,7 +239,10 @@ impl Naive {
         }
         let is_granted = purse.bonus == 0;
         purse.bonus = 1800;
-        Said::Bonus { is_granted, remaining: purse.left() }
+        Said::Bonus {
+            is_granted,
+            remaining: purse.left(),
+        }
     }
 
     /// A wallet opens a room.
@@ -248,11 +254,21 @@ impl Naive {
             return Said::Refused(Refusal::AlreadyInRoom);
         }
         self.close_unjoined(|room| room.host == wallet);
-        if self.rooms.iter().any(|room| room.is_active && room.host == wallet) {
+        if self
+            .rooms
+            .iter()
+            .any(|room| room.is_active && room.host == wallet)
+        {
             return Said::Refused(Refusal::AlreadyHosting);
         }
         let (created, host) = (self.now, wallet);
-        self.rooms.push(Room { host, is_open, is_active: true, created, was_joined: false });
+        self.rooms.push(Room {
+            host,
+            is_open,
+            is_active: true,
+            created,
+            was_joined: false,
+        });
         Said::Created
     }
 
@@ -286,7 +302,10 @@ impl Naive {
             notices: Vec::new(),
         });
         let remaining = self.purse(wallet).left();
-        Said::Joined { remaining, is_host: self.rooms[room].host == wallet }
+        Said::Joined {
+            remaining,
+            is_host: self.rooms[room].host == wallet,
+        }
     }
 
     /// A wallet beats for a stay.
@@ -318,7 +337,11 @@ impl Naive {
         self.meter(stay, self.now);
         let closed = self.end(stay);
         let remaining = self.purse(wallet).left();
-        Said::Left { charged: self.stays[stay].paid, remaining, closed }
+        Said::Left {
+            charged: self.stays[stay].paid,
+            remaining,
+            closed,
+        }
     }
 
     /// Workers have looked at everything.
@@ -337,14 +360,24 @@ impl Naive {
         for &stay in &seen.metered {
             self.meter(stay, self.stays[stay].charged_until(self.now));
         }
-        for (index, stay) in self.stays.iter().enumerate().filter(|(_, stay)| !stay.is_over) {
+        for (index, stay) in self
+            .stays
+            .iter()
+            .enumerate()
+            .filter(|(_, stay)| !stay.is_over)
+        {
             // A worker looks at a stay at least every 45 s, and meters it when that is as long
             // ago; so one that could be charged further is at most twice that behind.
             if self.now > stay.metered_to + 90 && stay.charged_until(self.now) > stay.metered_to {
-                return Err(format!("stay {index} was not metered since {}", stay.metered_to));
+                return Err(format!(
+                    "stay {index} was not metered since {}",
+                    stay.metered_to
+                ));
             }
             if self.used_up_for(index) > 45 {
-                return Err(format!("stay {index} has no credit and no lease and goes on"));
+                return Err(format!(
+                    "stay {index} has no credit and no lease and goes on"
+                ));
             }
         }
         for &stay in &seen.ended {
@@ -358,7 +391,10 @@ impl Naive {
     /// Participants of a room.
     #[must_use]
     pub fn participants(&self, room: usize) -> usize {
-        self.stays.iter().filter(|stay| !stay.is_over && stay.room == room).count()
+        self.stays
+            .iter()
+            .filter(|stay| !stay.is_over && stay.room == room)
+            .count()
     }
 
     /// The public list, newest first: rooms and their participants.
@@ -369,7 +405,9 @@ impl Naive {
             room.is_active && room.is_open && !self.is_unjoined(*index)
         };
         let newest_first = (0..self.rooms.len()).rev().filter(is_listed);
-        newest_first.map(|room| (room, self.participants(room))).collect()
+        newest_first
+            .map(|room| (room, self.participants(room)))
+            .collect()
     }
 
     fn purse(&mut self, wallet: Wallet) -> &mut Purse {
@@ -384,11 +422,17 @@ impl Naive {
             }
             purse.base = 1800;
         }
-        if purse.left() < 90 { Err(Refusal::TooLittle(purse.left())) } else { Ok(()) }
+        if purse.left() < 90 {
+            Err(Refusal::TooLittle(purse.left()))
+        } else {
+            Ok(())
+        }
     }
 
     fn sits(&self, wallet: Wallet) -> bool {
-        self.stays.iter().any(|stay| !stay.is_over && stay.wallet == wallet)
+        self.stays
+            .iter()
+            .any(|stay| !stay.is_over && stay.wallet == wallet)
     }
 
     fn is_unjoined(&self, room: usize) -> bool {
@@ -419,7 +463,8 @@ impl Naive {
 
     /// The live stay of a caller. One that was silent for too long ends right here.
     fn own_stay(&mut self, wallet: Wallet, stay: Option<usize>) -> Result<usize, Refusal> {
-        let is_own = |stay: &usize| !self.stays[*stay].is_over && self.stays[*stay].wallet == wallet;
+        let is_own =
+            |stay: &usize| !self.stays[*stay].is_over && self.stays[*stay].wallet == wallet;
         let stay = stay.filter(is_own).ok_or(Refusal::NotYourConnection)?;
         if self.is_silent(stay) {
             self.end_silent(stay);
@@ -436,7 +481,10 @@ impl Naive {
     /// For how many seconds a stay without credit and without a lease could have been ended.
     fn used_up_for(&self, stay: usize) -> u64 {
         let stay = &self.stays[stay];
-        let has_credit = self.purses.get(&stay.wallet).is_some_and(|purse| purse.left() > 0);
+        let has_credit = self
+            .purses
+            .get(&stay.wallet)
+            .is_some_and(|purse| purse.left() > 0);
         match stay.exhausted_at {
             Some(at) if !stay.is_over && !has_credit => {
                 (self.now.saturating_sub(at + 90)).min(self.now.saturating_sub(stay.lease_end))
@@ -469,8 +517,10 @@ impl Naive {
 
     /// Pays for the seconds before `until`, one by one.
     fn meter(&mut self, stay: usize, until: u64) {
-        let (due, later): (Vec<u64>, Vec<u64>) =
-            self.stays[stay].present.iter().partition(|second| **second < until);
+        let (due, later): (Vec<u64>, Vec<u64>) = self.stays[stay]
+            .present
+            .iter()
+            .partition(|second| **second < until);
         let wallet = self.stays[stay].wallet;
         for second in due {
             if !self.was_dark(second) && self.purse(wallet).left() > 0 {
@@ -485,11 +535,19 @@ impl Naive {
         let at = stay.metered_to;
         if remaining <= 300 && !stay.low_noticed {
             stay.low_noticed = true;
-            stay.notices.push(Notice { is_exhausted: false, remaining, at });
+            stay.notices.push(Notice {
+                is_exhausted: false,
+                remaining,
+                at,
+            });
         }
         if remaining == 0 && stay.exhausted_at.is_none() {
             stay.exhausted_at = Some(at);
-            stay.notices.push(Notice { is_exhausted: true, remaining, at });
+            stay.notices.push(Notice {
+                is_exhausted: true,
+                remaining,
+                at,
+            });
         }
     }
 

@@ -47,6 +47,13 @@ pub enum Step {
         /// Whether a server then says first that it is alive; else a request comes before that.
         beats_first: bool,
     },
+    /// A wallet opens a room, enters it, and others follow.
+    Gather {
+        /// Who.
+        host: usize,
+        /// The wallets that follow, one bit each.
+        guests: u16,
+    },
     /// A wallet beats for its newest stay.
     Heartbeat {
         /// Who.
@@ -77,6 +84,8 @@ pub enum Step {
         beating: u16,
         /// The wallets that renew every 45 s, one bit each.
         renewing: u16,
+        /// How often workers look at every lane; zero for not at all.
+        work_every: u64,
     },
     /// A wallet asks for another token for its newest stay.
     Renew {
@@ -109,7 +118,11 @@ pub fn histories(steps: RangeInclusive<usize>) -> impl Strategy<Value = History>
 pub fn beginning() -> impl Strategy<Value = Beginning> {
     let base = prop_oneof![2 => Just(0), 1 => 80..=100u64, 3 => 90..=700u64, 1 => Just(1800)];
     (prop::bool::weighted(0.7), prop::bool::weighted(0.5), base).prop_map(
-        |(is_named, is_verified, base_seconds)| Beginning { is_named, is_verified, base_seconds },
+        |(is_named, is_verified, base_seconds)| Beginning {
+            is_named,
+            is_verified,
+            base_seconds,
+        },
     )
 }
 
@@ -117,27 +130,42 @@ pub fn beginning() -> impl Strategy<Value = Beginning> {
 pub fn step() -> impl Strategy<Value = Step> {
     let wallet = || 0..WALLETS_MAX;
     prop_oneof![
-        3 => (wallet(), any::<bool>())
+        3 => (wallet(), any::<u16>()).prop_map(|(host, guests)| Step::Gather { host, guests }),
+        2 => (wallet(), any::<bool>())
             .prop_map(|(wallet, is_open)| Step::Create { wallet, is_open }),
-        8 => (wallet(), 0..3usize).prop_map(|(wallet, room)| Step::Join { wallet, room }),
-        3 => wallet().prop_map(|wallet| Step::Heartbeat { wallet }),
+        6 => (wallet(), 0..3usize).prop_map(|(wallet, room)| Step::Join { wallet, room }),
+        2 => wallet().prop_map(|wallet| Step::Heartbeat { wallet }),
         3 => wallet().prop_map(|wallet| Step::Renew { wallet }),
-        2 => wallet().prop_map(|wallet| Step::Leave { wallet }),
+        3 => wallet().prop_map(|wallet| Step::Leave { wallet }),
         1 => (wallet(), wallet()).prop_map(|(wallet, of)| Step::Trespass { wallet, of }),
         1 => wallet().prop_map(|wallet| Step::Verify { wallet }),
         1 => wallet().prop_map(|wallet| Step::Name { wallet }),
-        6 => Just(Step::Work),
-        2 => (1..=12u64, any::<bool>())
-            .prop_map(|(seconds, beats_first)| Step::Dark { seconds, beats_first }),
-        1 => (1..=200u64, any::<bool>())
-            .prop_map(|(seconds, beats_first)| Step::Dark { seconds, beats_first }),
+        4 => Just(Step::Work),
+        2 => dark(1..=12),
+        1 => dark(1..=200),
         6 => pass(1..=20),
         6 => pass(20..=100),
-        3 => pass(100..=200),
+        4 => pass(100..=200),
     ]
 }
 
+fn dark(seconds: RangeInclusive<u64>) -> impl Strategy<Value = Step> {
+    (seconds, any::<bool>()).prop_map(|(seconds, beats_first)| Step::Dark {
+        seconds,
+        beats_first,
+    })
+}
+
 fn pass(seconds: RangeInclusive<u64>) -> impl Strategy<Value = Step> {
-    (seconds, any::<u16>(), any::<u16>())
-        .prop_map(|(seconds, beating, renewing)| Step::Pass { seconds, beating, renewing })
+    // Either everybody calls as they should, or some do, or nobody does.
+    let clients = || prop_oneof![2 => Just(u16::MAX), 2 => any::<u16>(), 1 => Just(0)];
+    let work_every = prop_oneof![1 => Just(0), 1 => Just(1), 2 => 2..=60u64];
+    (seconds, clients(), clients(), work_every).prop_map(
+        |(seconds, beating, renewing, work_every)| Step::Pass {
+            seconds,
+            beating,
+            renewing,
+            work_every,
+        },
+    )
 }

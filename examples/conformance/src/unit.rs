@@ -1,0 +1,176 @@
+//! The `unit` part of a golden file: sign-in, access tokens and media as plain functions.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+use session_core::auth::{AccessClaims, JwtKeys};
+use session_core::crypto::{Secret, Signature, eip191};
+use session_core::media::{Channel, raw_uid_of};
+use session_core::types::{RoomId, Timestamp, Wallet};
+
+use crate::agora::{self, Input, Rtc};
+use crate::case::Case;
+use crate::members::Members;
+use crate::report::{Difference, Verdict, quoted};
+use crate::shape::{name_of, unknown_section};
+
+/// All cases of the sections.
+pub(crate) fn cases(sections: &Map<String, Value>) -> Vec<Case> {
+    let cases = sections
+        .iter()
+        .flat_map(|(section, value)| match (section.as_str(), value) {
+            // What they tell is prose, or about the original only.
+            ("about" | "idempotent_error", _) => Vec::new(),
+            ("agora_tokens", Value::Array(list)) => each(section, list, agora_token),
+            ("agora_uid", Value::Array(list)) => each(section, list, agora_uid),
+            ("channels", Value::Array(list)) => each(section, list, channel),
+            ("jwt", Value::Array(list)) => each(section, list, jwt),
+            ("jwt", one @ Value::Object(_)) => each(section, std::slice::from_ref(one), jwt),
+            ("jwt_verify", Value::Array(list)) => {
+                let token = sections.get("jwt").cloned().unwrap_or_default();
+                each(section, list, move |case| jwt_verify(case, &token))
+            }
+            ("signature_cases", Value::Array(list)) => each(section, list, signature),
+            _ => unknown_section(section, value),
+        });
+    cases.map(|case| case.also_below("unit.")).collect()
+}
+
+/// One case for each element of a list.
+fn each(
+    section: &str,
+    list: &[Value],
+    check: impl Fn(&Value) -> Verdict + Clone + Send + 'static,
+) -> Vec<Case> {
+    let case = |(value, index): (&Value, usize)| {
+        let (check, recorded) = (check.clone(), value.clone());
+        Case::check(section, &name_of(value, index), move || check(&recorded))
+    };
+    list.iter().zip(0..).map(case).collect()
+}
+
+fn signature(case: &Value) -> Verdict {
+    let members = Members::of(case)?;
+    let wallet = wallet(members.text("wallet")?)?;
+    let message = members.text("message")?;
+    let signature = members.text("signature")?;
+    let is_valid = members.boolean("valid")?;
+    members.finish()?;
+    let got = Signature::parse(signature)
+        .is_ok_and(|signature| eip191::signed_by(message, &signature, wallet));
+    same("/valid", is_valid, got)
+}
+
+fn jwt(case: &Value) -> Verdict {
+    let members = Members::of(case)?;
+    let keys = keys(members.text("secret")?)?;
+    let wallet = wallet(members.text("wallet")?)?;
+    let now = Timestamp::from_unix(members.integer("now")?);
+    let token = members.text("token")?;
+    members.finish()?;
+    let signed = keys.sign(&AccessClaims::issued_to(wallet, now));
+    same_text("/token", token, &signed)
+}
+
+/// Looks at the token of the section `jwt` at another time. A case may bring a token or a secret
+/// of its own.
+fn jwt_verify(case: &Value, issued: &Value) -> Verdict {
+    let members = Members::of(case)?;
+    let text = |name| {
+        let own = members.optional_text(name)?;
+        let issued = || issued.get(name).and_then(Value::as_str);
+        own.or_else(issued).ok_or_else(|| {
+            Difference::not_understood(format!("section jwt brings no {name} to verify"))
+        })
+    };
+    let keys = keys(text("secret")?)?;
+    let token = text("token")?;
+    let now = Timestamp::from_unix(members.integer("now")?);
+    let is_valid = members.boolean("valid")?;
+    members.finish()?;
+    same("/valid", is_valid, keys.verify(token, now).is_ok())
+}
+
+fn agora_uid(case: &Value) -> Verdict {
+    let members = Members::of(case)?;
+    let wallet = wallet(members.text("wallet")?)?;
+    let uid: u32 = members.integer("uid")?;
+    members.finish()?;
+    same("/uid", uid, raw_uid_of(wallet))
+}
+
+/// The channel of a free room. That of a booked session is for a build that has booked sessions.
+fn channel(case: &Value) -> Verdict {
+    let members = Members::of(case)?;
+    let room = members.text("free_room_id")?;
+    let channel = members.text("channel")?;
+    members.finish()?;
+    let room: RoomId = room.parse().map_err(|error| {
+        Difference::not_understood(format!("room id {}: {error}", quoted(room)))
+    })?;
+    same_text("/channel", channel, Channel::free_room(room).as_str())
+}
+
+/// A token of the reference builder, made again by the format and, where a server of ours would
+/// hand it out, by the issuer.
+fn agora_token(case: &Value) -> Verdict {
+    let members = Members::of(case)?;
+    let privileges: &[u16] = match members.text("role")? {
+        "publisher" => &[1, 2, 3, 4],
+        "subscriber" => &[1],
+        other => return Err(Difference::not_understood(format!("role {other}"))),
+    };
+    let privilege_expire = members.integer("privilege_expire")?;
+    let privileges: BTreeMap<u16, u32> = privileges
+        .iter()
+        .map(|&privilege| (privilege, privilege_expire))
+        .collect();
+    let input = Input {
+        app_id: members.text("app_id")?.to_owned(),
+        app_certificate: members.text("app_certificate")?.to_owned(),
+        issue_ts: members.integer("issue_ts")?,
+        salt: members.integer("salt")?,
+        expire: members.integer("token_expire")?,
+        services: vec![
+            Rtc {
+                channel: members.text("channel")?.to_owned(),
+                account: agora::account_of_uid(members.integer("uid")?),
+                privileges,
+            }
+            .into(),
+        ],
+    };
+    let payload = members.text("uncompressed_hex")?;
+    let reference = members.text("token_reference")?;
+    members.finish()?;
+    let mut differences = Vec::new();
+    differences.extend(agora::check_payload("/uncompressed_hex", &input, payload).err());
+    differences.extend(agora::check_example("/token_reference", &input, reference).err());
+    Difference::all(differences)
+}
+
+fn keys(secret: &str) -> Result<JwtKeys, Difference> {
+    JwtKeys::new(Secret::new(secret), Vec::new())
+        .map_err(|error| Difference::not_understood(format!("secret: {error}")))
+}
+
+fn wallet(text: &str) -> Result<Wallet, Difference> {
+    text.parse()
+        .map_err(|error| Difference::not_understood(format!("wallet {}: {error}", quoted(text))))
+}
+
+fn same<T: PartialEq + std::fmt::Display>(pointer: &str, expected: T, got: T) -> Verdict {
+    if expected == got {
+        Ok(())
+    } else {
+        Err(Difference::between(pointer, expected, got))
+    }
+}
+
+fn same_text(pointer: &str, expected: &str, got: &str) -> Verdict {
+    if expected == got {
+        Ok(())
+    } else {
+        Err(Difference::between(pointer, quoted(expected), quoted(got)))
+    }
+}
