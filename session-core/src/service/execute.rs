@@ -124,7 +124,9 @@ pub trait Command: Debug + Send + Sync {
     /// The rule: total, synchronous, without I/O, clock or randomness of its own.
     fn decide(&self, view: &Self::View, cx: &Context<'_>, answers: &Answers) -> Verdict<Self>;
 
-    /// Completes the reply with what only the commit, or the awaited intent, could know.
+    /// Completes the reply with what only the commit, or the awaited intent, could know. A repeat
+    /// under an idempotency key is completed anew, with an empty receipt: a reply that needs the
+    /// amounts of guarded transfers must be able to do without them.
     fn complete(reply: Self::Reply, _receipt: &Receipt, _awaited: Option<&Intent>) -> Self::Reply {
         reply
     }
@@ -200,7 +202,7 @@ pub async fn execute_once<C: Command>(
         let view = command.load(ports, &cx).await?;
         let mut decision = decide(ports, command, &view, &cx, &mut answers).await?;
         if let Some(once) = once {
-            decision.changeset.idempotency = Some(record(once, &decision.reply, cx.now)?);
+            decision.changeset.idempotency = Some(record(once, &decision, cx.now)?);
         }
         let receipt = if decision.changeset.is_empty() {
             Receipt::default()
@@ -272,24 +274,44 @@ async fn answered_before<C: Command>(
     if record.fingerprint != once.fingerprint {
         return Err(ExecuteError::IdempotencyMismatch);
     }
-    serde_json::from_str(&record.answer)
-        .map(Some)
-        .map_err(|error| {
-            let detail = alloc::format!("stored answer of {}: {error}", once.key.command);
-            StoreError {
-                kind: StoreErrorKind::Corrupt,
-                detail,
-            }
-            .into()
-        })
+    let kept: Kept<C::Reply, C::Refusal> =
+        serde_json::from_str(&record.answer).map_err(|error| StoreError {
+            kind: StoreErrorKind::Corrupt,
+            detail: alloc::format!("stored answer of {}: {error}", once.key.command),
+        })?;
+    let awaited = match kept.awaits {
+        Some(key) => settled(ports, key).await?,
+        None => None,
+    };
+    let complete = |reply| C::complete(reply, &Receipt::default(), awaited.as_ref());
+    Ok(Some(kept.reply.map(complete)))
 }
 
-fn record<Reply: Serialize, Refusal: Serialize>(
+/// What of an answer is kept: the reply as decided, and what it waited for.
+#[derive(Serialize, Deserialize)]
+struct Kept<Reply, Refusal> {
+    reply: Result<Reply, Refusal>,
+    awaits: Option<IntentKey>,
+}
+
+/// The intent that the first answer waited for, if it is settled by now.
+async fn settled(ports: &Ports, key: IntentKey) -> Result<Option<Intent>, StoreError> {
+    let name = Key::Intent(key);
+    let snapshot = Snapshot::load(ports.store(), &[Read::Row(name.clone())]).await?;
+    let found = snapshot.row::<Intent>(name);
+    Ok(found.value().filter(|intent| intent.is_settled()).cloned())
+}
+
+fn record<Reply: Serialize + Clone, Refusal: Serialize + Clone>(
     once: &Once,
-    reply: &Result<Reply, Refusal>,
+    decision: &Decision<Reply, Refusal>,
     now: Timestamp,
 ) -> Result<IdempotencyRecord, ExecuteError> {
-    let answer = serde_json::to_string(reply).map_err(|error| PortError {
+    let kept = Kept {
+        reply: decision.reply.clone(),
+        awaits: decision.awaits,
+    };
+    let answer = serde_json::to_string(&kept).map_err(|error| PortError {
         port: "reply",
         kind: PortErrorKind::Corrupt,
         detail: alloc::format!("{error}"),

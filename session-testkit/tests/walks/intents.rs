@@ -5,11 +5,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use session_core::changeset::{Draft, Key, Lane, Row};
+use session_core::idempotency::{IdempotencyKey, Once};
 use session_core::media::{Channel, MediaUid};
 use session_core::outbox::{Effect, Intent, IntentClass, IntentState, Outcome};
 use session_core::ports::{Dispatcher, StoreError};
 use session_core::service::{
     Answers, Command, Context, Decision, Deliver, Never, Ports, Verdict, deliver, execute,
+    execute_once,
 };
 use session_core::types::{IntentKey, Seconds};
 
@@ -283,4 +285,45 @@ async fn what_may_be_repeated_is_repeated_after_a_crash_until_it_is_done() {
     );
     assert_eq!(intent(&walk).attempts, 3);
     assert!(walk.now() > intent(&walk).created_at.after(Seconds::new(2)));
+}
+
+#[tokio::test]
+async fn a_keyed_repeat_of_a_request_that_waited_learns_how_it_ended() {
+    let walk = Walk::new().await;
+    let start = Start {
+        class: IntentClass::Queryable,
+        waits: true,
+    };
+    let wallet = session_testkit::bench::Bench::wallet(1);
+    let once = Once {
+        key: IdempotencyKey::parse(wallet, "start", "k").unwrap(),
+        fingerprint: [0; 16],
+    };
+    let ask = || execute_once(&walk.bench.ports, &start, Some(&once));
+    assert_eq!(ask().await.unwrap(), Ok(Started::Pending));
+    assert_eq!(ask().await.unwrap(), Ok(Started::Pending));
+    walk.pass(30).await;
+    assert_eq!(work(&walk).await, 1);
+    assert_eq!(ask().await.unwrap(), Ok(Started::Done));
+    assert_eq!(calls(&walk), (1, 0), "the repeats performed nothing");
+}
+
+#[tokio::test]
+async fn an_intent_that_is_dispatched_twice_leaves_once() {
+    for class in [IntentClass::Queryable, IntentClass::AtMostOnce] {
+        let walk = Walk::new().await;
+        let start = Start { class, waits: true };
+        walk.run(start).await.unwrap();
+        let submit = Deliver {
+            key: start.key(),
+            fence: None,
+            outcome: None,
+        };
+        assert!(walk.run(submit.clone()).await.unwrap().is_some());
+        assert_eq!(walk.run(submit).await, Ok(None));
+        let second = deliver(&walk.bench.ports, start.key(), None).await;
+        assert_eq!(second, Ok(None));
+        assert_eq!(calls(&walk), (0, 0), "{class:?}");
+        assert_eq!(intent(&walk).state, IntentState::Submitted);
+    }
 }
