@@ -87,10 +87,11 @@ fn dangling() -> CommitError {
     Rejection::Malformed("a row refers to one that is not there").into()
 }
 
-/// The primary result codes of SQLite that say that the file or the schema is wrong, not that the
-/// moment is.
-const SQLITE_CORRUPT_CODES: [i32; 9] = [
-    1,  // SQLITE_ERROR: a statement does not fit the schema
+/// The primary result codes of SQLite that say that the file is wrong, not that the moment is.
+///
+/// `SQLITE_ERROR` (1) is not among them: a statement that does not fit the schema means that the
+/// schema is missing, which the next migration mends.
+const SQLITE_CORRUPT_CODES: [i32; 8] = [
     11, // SQLITE_CORRUPT
     17, // SQLITE_SCHEMA
     18, // SQLITE_TOOBIG

@@ -1,12 +1,16 @@
 //! The store in one SQLite file.
 
 use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use session_core::changeset::{Changeset, Receipt};
-use session_core::ports::{Claim, Claimed, CommitError, Read, Store, StoreError, StoredRow};
+use session_core::ports::{
+    Claim, Claimed, CommitError, Read, Store, StoreError, StoreErrorKind, StoredRow,
+};
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
@@ -78,6 +82,7 @@ impl Default for SqliteOptions {
 pub struct SqliteStore {
     writer: SqlitePool,
     readers: SqlitePool,
+    file: Arc<OpenedFile>,
 }
 
 impl SqliteStore {
@@ -98,6 +103,7 @@ impl SqliteStore {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true);
+        let path = connect.get_filename().to_path_buf();
         let writer = open_writer(&connect, &options).await?;
         let mode: String = sqlx::query_scalar("PRAGMA journal_mode")
             .fetch_one(&writer)
@@ -108,10 +114,16 @@ impl SqliteStore {
         }
         let readers = pool_options(&options)
             .max_connections(options.readers_max.get())
-            .connect_with(connect.pragma("query_only", "ON"))
+            // A file that was taken away is missing, not a new and empty one.
+            .connect_with(connect.create_if_missing(false).pragma("query_only", "ON"))
             .await
             .map_err(OpenError::Database)?;
-        Ok(Self { writer, readers })
+        let file = Arc::new(OpenedFile::at(path)?);
+        Ok(Self {
+            writer,
+            readers,
+            file,
+        })
     }
 
     /// Brings the schema up to date. Migrations that were applied before are left alone; several
@@ -153,12 +165,14 @@ impl SqliteStore {
 #[async_trait]
 impl Store for SqliteStore {
     async fn read(&self, reads: &[Read]) -> Result<Vec<Vec<StoredRow>>, StoreError> {
+        self.file.check_there()?;
         // Reading only: there is nothing to commit, and dropping the transaction ends it.
         let mut transaction = self.readers.begin().await.map_err(store_error)?;
         read::all(&mut transaction, reads).await
     }
 
     async fn commit(&self, changeset: &Changeset) -> Result<Receipt, CommitError> {
+        self.file.check_there()?;
         let mut transaction = self.begin().await.map_err(store_error)?;
         let receipt = commit::run(&mut transaction, changeset).await?;
         transaction.commit().await.map_err(commit_error)?;
@@ -166,6 +180,7 @@ impl Store for SqliteStore {
     }
 
     async fn claim_due(&self, claim: &Claim) -> Result<Vec<Claimed>, StoreError> {
+        self.file.check_there()?;
         let mut transaction = self.begin().await.map_err(store_error)?;
         let claimed = work::claim(&mut transaction, claim).await?;
         transaction.commit().await.map_err(store_error)?;
@@ -173,6 +188,7 @@ impl Store for SqliteStore {
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
+        self.file.check_there()?;
         let found = sqlx::query(service::PING)
             .fetch_optional(&self.readers)
             .await;
@@ -186,6 +202,43 @@ fn parse(url: &str) -> Result<SqliteConnectOptions, sqlx::Error> {
         None | Some("") => Err(sqlx::Error::Configuration("it names no file".into())),
         Some(_) => SqliteConnectOptions::from_str(url),
     }
+}
+
+/// Which file was opened. Connections go on writing to a file that was moved or removed, and what
+/// they write is gone with it; so every call looks first whether the file is still the one at its
+/// path.
+#[derive(Debug)]
+struct OpenedFile {
+    path: PathBuf,
+    identity: FileIdentity,
+}
+
+/// Device and number: what tells one file from another that takes its name.
+type FileIdentity = (u64, u64);
+
+impl OpenedFile {
+    fn at(path: PathBuf) -> Result<Self, OpenError> {
+        let identity = identity_of(&path).map_err(|error| OpenError::Database(error.into()))?;
+        Ok(Self { path, identity })
+    }
+
+    fn check_there(&self) -> Result<(), StoreError> {
+        let detail = match identity_of(&self.path) {
+            Ok(identity) if identity == self.identity => return Ok(()),
+            Ok(_) => "the database file was replaced by another".to_owned(),
+            Err(error) => ["the database file cannot be found: ", &error.to_string()].concat(),
+        };
+        Err(StoreError {
+            kind: StoreErrorKind::Unavailable,
+            detail,
+        })
+    }
+}
+
+fn identity_of(path: &Path) -> std::io::Result<FileIdentity> {
+    use std::os::unix::fs::MetadataExt;
+    let found = std::fs::metadata(path)?;
+    Ok((found.dev(), found.ino()))
 }
 
 async fn open_writer(

@@ -175,17 +175,41 @@ async fn a_file_of_a_later_version_is_left_alone() {
 }
 
 #[tokio::test]
-async fn without_a_schema_the_store_says_that_it_is_corrupt() {
+async fn without_a_schema_the_store_is_unavailable() {
     let file = File::new();
     let store = SqliteStore::open(&file.url(), SqliteOptions::default())
         .await
         .unwrap();
     assert_eq!(
         store.ping().await.unwrap_err().kind,
-        StoreErrorKind::Corrupt
+        StoreErrorKind::Unavailable
     );
     let error = store.commit(&inserting([room(1)])).await.unwrap_err();
-    assert_eq!(kind_of(error), StoreErrorKind::Corrupt);
+    assert_eq!(kind_of(error), StoreErrorKind::Unavailable);
+}
+
+#[tokio::test]
+async fn a_file_that_was_taken_away_or_replaced_is_unavailable_until_it_is_back() {
+    let opened = fresh().await;
+    opened.store.commit(&inserting([room(1)])).await.unwrap();
+    let path = opened.file.path();
+    let aside = path.with_extension("aside");
+    let read = [Read::Row(Key::Service(()))];
+    for replaced in [false, true] {
+        std::fs::rename(&path, &aside).unwrap();
+        if replaced {
+            std::fs::write(&path, "").unwrap();
+        }
+        let error = opened.store.commit(&inserting([room(2)])).await;
+        assert_eq!(kind_of(error.unwrap_err()), StoreErrorKind::Unavailable);
+        let error = opened.store.read(&read).await.unwrap_err();
+        assert_eq!(error.kind, StoreErrorKind::Unavailable);
+        let error = opened.store.ping().await.unwrap_err();
+        assert_eq!(error.kind, StoreErrorKind::Unavailable);
+        std::fs::rename(&aside, &path).unwrap();
+        opened.store.ping().await.unwrap();
+    }
+    opened.store.commit(&inserting([room(2)])).await.unwrap();
 }
 
 #[tokio::test]
