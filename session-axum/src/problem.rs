@@ -2,7 +2,7 @@
 //!
 //! The body is `{"error", …}` as recorded, with `code`, `message` and `request_id` added
 //! (`spec/README.md`, "Error bodies"); a client that asks for `application/problem+json` gets the
-//! same facts as RFC 9457. Handlers only say which problem; [`render`] writes the body, because
+//! same facts as RFC 9457. Handlers only say which problem; `render` writes the body, because
 //! only there are the request's id and its `Accept` header known.
 
 use axum::body::Body;
@@ -215,7 +215,7 @@ impl Problem {
 }
 
 impl IntoResponse for Problem {
-    /// Without a body: [`render`] writes it.
+    /// Without a body: `render` writes it.
     fn into_response(self) -> Response {
         let mut response = self.code.status().into_response();
         if let Some(seconds) = self.retry_after_seconds {

@@ -1,4 +1,5 @@
 //! Every code of the table is reached over HTTP, with its recorded text.
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 mod common;
 

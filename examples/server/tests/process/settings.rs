@@ -1,0 +1,182 @@
+//! What an operator meets: the first words of the log, refusals of settings, the other commands.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::client::{number, text};
+use crate::server::{APP_CERTIFICATE, APP_ID, Process, Server};
+
+/// Runs a command to its end: its exit code and all it wrote.
+fn run(folder: &Path, arguments: &[&str], settings: &[(&str, &str)]) -> (Option<i32>, String) {
+    let mut process = Process::start(folder, arguments, settings);
+    let status = process.wait();
+    (status.code(), process.log.join("\n"))
+}
+
+#[test]
+fn with_nothing_set_it_serves_and_says_what_is_fake_and_what_to_open() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    // But for the port: another server may be running on the default one.
+    let mut server = Server::start(folder.path(), &[]);
+    let said = server.process.to_string();
+    for fake in ["name registry", "verification mirror", "media credentials"] {
+        let is_said = said
+            .lines()
+            .any(|line| line.contains("fake") && line.contains(fake));
+        assert!(
+            is_said,
+            "the log does not say that the {fake} is fake: {said}"
+        );
+    }
+    let pages = server.process.read_until("open ");
+    let health = format!("http://{}/health", server.address);
+    assert!(pages.contains(&health), "nothing to open: {pages}");
+    assert!(folder.path().join("session.db").exists());
+    assert_eq!(server.get("/health").body, r#"{"ok":true}"#);
+    let ready = server.get("/ready");
+    assert_eq!(ready.status, 200, "{}", ready.body);
+}
+
+#[test]
+fn a_setting_that_is_no_use_stops_the_start_and_is_named() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let production = ("ENVIRONMENT", "production");
+    let media = [
+        ("AGORA_APP_ID", APP_ID),
+        ("AGORA_APP_CERTIFICATE", APP_CERTIFICATE),
+    ];
+    let cases: &[(&[(&str, &str)], &str)] = &[
+        (&[("SESSION_LISTEN", "nonsense")], "SESSION_LISTEN"),
+        (&[("PORT", "70000")], "PORT"),
+        (&[("DATABASE_URL", "mysql://nobody")], "DATABASE_URL"),
+        (&[("ENVIRONMENT", "staging")], "ENVIRONMENT"),
+        (&[("JWT_SECRET", "short")], "JWT_SECRET"),
+        (&[("AGORA_APP_ID", "xyz"), media[1]], "AGORA_APP_ID"),
+        (
+            &[media[0], ("AGORA_APP_CERTIFICATE", "xyz")],
+            "AGORA_APP_CERTIFICATE",
+        ),
+        (&[media[0]], "AGORA_APP_CERTIFICATE"),
+        (
+            &[("SESSION_CLOCK_OFFSET_SECONDS", "soon")],
+            "SESSION_CLOCK_OFFSET_SECONDS",
+        ),
+        (&[production], "JWT_SECRET"),
+        (
+            &[production, ("JWT_SECRET", "sixteen bytes...")],
+            "JWT_SECRET",
+        ),
+    ];
+    for (settings, name) in cases {
+        for command in [&["serve"][..], &["check-config"]] {
+            let (code, said) = run(folder.path(), command, settings);
+            assert_eq!(code, Some(2), "{command:?} {settings:?}: {said}");
+            assert!(
+                said.contains(name),
+                "{command:?} {settings:?} does not name {name}: {said}"
+            );
+            let is_told = settings.iter().any(|(key, value)| {
+                ["JWT_SECRET", "AGORA_APP_CERTIFICATE"].contains(key) && said.contains(value)
+            });
+            assert!(!is_told, "{command:?} {settings:?} tells a secret: {said}");
+        }
+    }
+    let left = std::fs::read_dir(folder.path()).expect("it is there");
+    let databases = left
+        .filter_map(Result::ok)
+        .filter(|entry| entry.file_name() == "session.db");
+    assert_eq!(databases.count(), 0, "a refused start makes no database");
+}
+
+#[test]
+fn check_config_shows_every_setting_and_no_secret() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let secret = "a secret of more than thirty-two bytes";
+    let settings = [
+        ("SESSION_LISTEN", "127.0.0.1:4555"),
+        ("JWT_SECRET", secret),
+        ("AGORA_APP_ID", APP_ID),
+        ("AGORA_APP_CERTIFICATE", APP_CERTIFICATE),
+    ];
+    let (code, said) = run(folder.path(), &["check-config"], &settings);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("127.0.0.1:4555"), "{said}");
+    assert!(said.contains(APP_ID), "{said}");
+    assert!(
+        !said.contains(secret) && !said.contains(APP_CERTIFICATE),
+        "{said}"
+    );
+    let (code, said) = run(
+        folder.path(),
+        &["check-config", "--listen", "127.0.0.1:4666"],
+        &settings,
+    );
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("127.0.0.1:4666"), "the flag wins: {said}");
+}
+
+#[test]
+fn a_secret_may_come_from_a_file_that_only_its_owner_reads() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("jwt");
+    std::fs::write(&path, "a secret of more than thirty-two bytes\n").expect("it writes");
+    let settings = [(
+        "JWT_SECRET_FILE",
+        path.to_str().expect("a temporary path is text"),
+    )];
+    for (mode, expected) in [(0o644, 2), (0o600, 0)] {
+        let permissions = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(&path, permissions).expect("it is ours");
+        let (code, said) = run(folder.path(), &["check-config"], &settings);
+        assert_eq!(code, Some(expected), "{mode:o}: {said}");
+        assert!(expected == 0 || said.contains("JWT_SECRET"), "{said}");
+    }
+}
+
+#[test]
+fn migrate_makes_the_database_and_ends_and_may_be_repeated() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for _ in 0..2 {
+        let (code, said) = run(folder.path(), &["migrate"], &[]);
+        assert_eq!(code, Some(0), "{said}");
+        assert!(folder.path().join("session.db").exists());
+    }
+}
+
+#[test]
+fn a_sweep_by_hand_prints_what_each_worker_did() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (code, said) = run(folder.path(), &["sweep", "--once"], &[("RUST_LOG", "off")]);
+    assert_eq!(code, Some(0), "{said}");
+    let summary: Value = serde_json::from_str(&said).expect("a JSON summary");
+    let lanes = summary["lanes"].as_array().expect("a list of lanes");
+    assert!(
+        lanes.iter().any(|lane| text(lane, "lane") == "seats"),
+        "{summary}"
+    );
+    assert!(
+        lanes.iter().all(|lane| number(lane, "claimed") == 0),
+        "{summary}"
+    );
+}
+
+#[test]
+fn a_database_in_a_folder_that_is_not_there_is_said_in_a_sentence() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let settings = [("DATABASE_URL", "sqlite://missing/session.db")];
+    for command in ["serve", "migrate"] {
+        let (code, said) = run(folder.path(), &[command], &settings);
+        assert!(
+            matches!(code, Some(1 | 2)),
+            "{command} ended with {code:?}: {said}"
+        );
+        assert!(
+            said.contains("missing"),
+            "{command} does not name it: {said}"
+        );
+        assert!(!said.contains("panicked"), "{said}");
+    }
+    assert!(!folder.path().join("missing").exists(), "no folder is made");
+}
