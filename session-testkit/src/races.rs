@@ -25,7 +25,7 @@ use session_core::ports::{
 };
 use session_core::room::{
     CreateRoom, Heartbeat, JoinRoom, Joined, LeaveRoom, Renew, RenewReply, RoomRefusal, Seat,
-    Visibility,
+    StayName, Visibility,
 };
 use session_core::service::{self, Command, Ports, execute};
 use session_core::types::{ConnectionId, RoomId, Seconds, Wallet};
@@ -238,21 +238,21 @@ pub async fn nobody_pays_after_the_end(bench_for: &impl Fn(u64) -> Bench, rounds
 
         let [ahead_1, ahead_2] = [1, 2].map(|span| stage.bench.ports_ahead(Seconds::new(span)));
         let (room, connection) = (Some(seat.room), Some(seat.connection));
-        let leave = LeaveRoom {
+        let leave = LeaveRoom(StayName {
             wallet: guest,
             room,
             connection,
-        };
-        let close = LeaveRoom {
+        });
+        let close = LeaveRoom(StayName {
             wallet: host,
             room,
             connection: Some(hosted.connection),
-        };
-        let beat = Heartbeat {
+        });
+        let beat = Heartbeat(StayName {
             wallet: guest,
             room,
             connection,
-        };
+        });
         let left = async move { run(ahead_1, leave).await.ok().map(|left| left.charged) };
         let closed = async move {
             let left = run(ahead_2, close).await.expect("the host is in");
@@ -460,17 +460,17 @@ impl Call {
         let (room, connection): (_, Option<ConnectionId>) =
             (Some(joined.room), Some(joined.connection));
         if beats {
-            Self::Beat(Heartbeat {
+            Self::Beat(Heartbeat(StayName {
                 wallet,
                 room,
                 connection,
-            })
+            }))
         } else {
-            Self::Renew(Renew {
+            Self::Renew(Renew(StayName {
                 wallet,
                 room,
                 connection,
-            })
+            }))
         }
     }
 

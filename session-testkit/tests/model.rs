@@ -13,8 +13,8 @@ use proptest::test_runner::FileFailurePersistence;
 use session_core::changeset::Row;
 use session_core::ledger::{CreditRefusal, VerifyCelo};
 use session_core::room::{
-    CreateRoom, Heartbeat, JoinRoom, LeaveRoom, Renew, RenewReply, RoomRefusal, Seat, Threshold,
-    ThresholdKind, Visibility,
+    CreateRoom, Heartbeat, JoinRoom, LeaveRoom, Renew, RenewReply, RoomRefusal, Seat, StayName,
+    Threshold, ThresholdKind, Visibility,
 };
 use session_core::service::{self, Command, execute};
 use session_core::types::{ConnectionId, Id128, RoomId, Seconds, Timestamp, Wallet};
@@ -231,11 +231,11 @@ impl Driver {
     async fn heartbeat(&mut self, wallet: Wallet, stay: Option<usize>) -> Result<(), String> {
         let (room, connection) = self.names_of(stay);
         let reply = self
-            .run(Heartbeat {
+            .run(Heartbeat(StayName {
                 wallet,
                 room,
                 connection,
-            })
+            }))
             .await?;
         let said = reply.map_or_else(refused, |beaten| Said::Beaten {
             remaining: beaten.remaining.get(),
@@ -248,11 +248,11 @@ impl Driver {
         let stay = self.newest_stay(wallet);
         let (room, connection) = self.names_of(stay);
         let said = match self
-            .run(Renew {
+            .run(Renew(StayName {
                 wallet,
                 room,
                 connection,
-            })
+            }))
             .await?
         {
             Ok(RenewReply::Denied {
@@ -282,11 +282,11 @@ impl Driver {
         let stay = self.newest_stay(wallet);
         let (room, connection) = self.names_of(stay);
         let reply = self
-            .run(LeaveRoom {
+            .run(LeaveRoom(StayName {
                 wallet,
                 room,
                 connection,
-            })
+            }))
             .await?;
         let said = reply.map_or_else(refused, |left| Said::Left {
             charged: left.charged.get(),

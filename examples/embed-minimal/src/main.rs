@@ -26,7 +26,7 @@ use session_core::ports::{
     Claim, Claimed, Clock, CommitError, Dispatcher, Effects, Entropy, NameRegistry, PortError,
     Read, Store, StoreError, StoredRow, VerificationMirror,
 };
-use session_core::room::{CreateRoom, Heartbeat, JoinRoom, LeaveRoom, Visibility};
+use session_core::room::{CreateRoom, Heartbeat, JoinRoom, LeaveRoom, StayName, Visibility};
 use session_core::service::{Command, Ports, execute};
 use session_core::types::{IntentKey, Timestamp, Wallet};
 
@@ -71,21 +71,21 @@ fn main() -> Result<(), Failure> {
     clock.0.fetch_add(30, Ordering::SeqCst);
     let beat = run(
         &ports,
-        &Heartbeat {
+        &Heartbeat(StayName {
             wallet: alice,
             room,
             connection,
-        },
+        }),
     )?;
     println!("30 s later: {} s left", beat.remaining);
     clock.0.fetch_add(45, Ordering::SeqCst);
     let left = run(
         &ports,
-        &LeaveRoom {
+        &LeaveRoom(StayName {
             wallet: alice,
             room,
             connection,
-        },
+        }),
     )?;
     println!(
         "alice leaves after 75 s: charged {} s, {} s left, room closed: {}",

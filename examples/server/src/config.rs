@@ -264,7 +264,19 @@ fn database(flags: &Flags, environment: Environment) -> Result<Database, ConfigE
             PathBuf::from(path.split('?').next().unwrap_or_default())
         });
     match path {
-        Some(path) if !path.as_os_str().is_empty() => Ok(Database::Sqlite { url, path }),
+        Some(path) if !path.as_os_str().is_empty() => {
+            // The file is made where it is missing, its folder is not.
+            let folder = path
+                .parent()
+                .filter(|folder| !folder.as_os_str().is_empty());
+            match folder.filter(|folder| !folder.is_dir()) {
+                Some(folder) => Err(invalid(
+                    "DATABASE_URL",
+                    format!("there is no folder {}", folder.display()),
+                )),
+                None => Ok(Database::Sqlite { url, path }),
+            }
+        }
         _ => Err(invalid(
             "DATABASE_URL",
             "not sqlite://PATH or memory:".to_owned(),

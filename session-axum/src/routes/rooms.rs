@@ -7,8 +7,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use session_core::media::{MediaGrant, MediaTokenError};
 use session_core::room::{
-    CreateRoom, Heartbeat, JoinRoom, LeaveRoom, Renew, RenewReply, Room, Threshold, ThresholdKind,
-    Visibility,
+    CreateRoom, Heartbeat, JoinRoom, LeaveRoom, Renew, RenewReply, Room, StayName, Threshold,
+    ThresholdKind, Visibility,
 };
 use session_core::service::active_rooms;
 use session_core::types::{ConnectionId, RoomId, Wallet};
@@ -126,24 +126,17 @@ pub(crate) async fn join(
     }))
 }
 
-/// Which stay a body names. Texts that name none are `None`: the core refuses them as it refuses
-/// unknown ones.
-struct StayNames {
-    room: Option<RoomId>,
-    connection: Option<ConnectionId>,
-}
-
-impl StayNames {
-    fn of(fields: &Fields) -> Result<Self, Problem> {
-        let (room, connection) = fields
-            .text("room_id")?
-            .zip(fields.text("connection_id")?)
-            .ok_or(Problem::new(Code::MissingStayParts))?;
-        Ok(Self {
-            room: room.parse().ok(),
-            connection: connection.parse().ok(),
-        })
-    }
+/// The stay that a body names.
+fn stay_name(wallet: Wallet, fields: &Fields) -> Result<StayName, Problem> {
+    let (room, connection) = fields
+        .text("room_id")?
+        .zip(fields.text("connection_id")?)
+        .ok_or(Problem::new(Code::MissingStayParts))?;
+    Ok(StayName {
+        wallet,
+        room: room.parse().ok(),
+        connection: connection.parse().ok(),
+    })
 }
 
 /// `POST /rooms/heartbeat`
@@ -153,12 +146,7 @@ pub(crate) async fn heartbeat(
     headers: HeaderMap,
     body: RawBody,
 ) -> Result<Json<Value>, Problem> {
-    let StayNames { room, connection } = StayNames::of(&body.fields()?)?;
-    let command = Heartbeat {
-        wallet,
-        room,
-        connection,
-    };
+    let command = Heartbeat(stay_name(wallet, &body.fields()?)?);
     let reply = run("rooms.heartbeat", &command, wallet, &body, &headers, &app).await?;
     Ok(Json(json!({
         "ok": true,
@@ -174,12 +162,7 @@ pub(crate) async fn renew(
     headers: HeaderMap,
     body: RawBody,
 ) -> Result<Json<Value>, Problem> {
-    let StayNames { room, connection } = StayNames::of(&body.fields()?)?;
-    let command = Renew {
-        wallet,
-        room,
-        connection,
-    };
+    let command = Renew(stay_name(wallet, &body.fields()?)?);
     let reply = run("rooms.renew", &command, wallet, &body, &headers, &app).await?;
     Ok(Json(match reply {
         RenewReply::Denied {
@@ -211,12 +194,7 @@ pub(crate) async fn leave(
     headers: HeaderMap,
     body: RawBody,
 ) -> Result<Json<Value>, Problem> {
-    let StayNames { room, connection } = StayNames::of(&body.fields()?)?;
-    let command = LeaveRoom {
-        wallet,
-        room,
-        connection,
-    };
+    let command = LeaveRoom(stay_name(wallet, &body.fields()?)?);
     let left = run("rooms.leave", &command, wallet, &body, &headers, &app).await?;
     Ok(Json(json!({
         "ok": true,

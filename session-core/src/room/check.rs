@@ -200,10 +200,10 @@ mod tests {
 
     #[test]
     fn who_has_not_called_for_a_while_is_metered_within_the_lease() {
-        let decision = check(45, &view(seat(2), 1800));
+        let decision = check(30, &view(seat(2), 1800));
         assert_eq!(decision.reply, Ok(SeatChecked::Metered));
         let metered = checked_seat(&decision);
-        assert_eq!((metered.charged.get(), metered.check_at), (45, at(90)));
+        assert_eq!((metered.charged.get(), metered.check_at), (30, at(60)));
         assert_eq!(
             metered.last_seen_at,
             at(0),
@@ -218,10 +218,10 @@ mod tests {
             metered_to: at(40),
             ..seat(2)
         };
-        let decision = check(45, &view(lively, 1800));
+        let decision = check(50, &view(lively, 1800));
         assert_eq!(decision.reply, Ok(SeatChecked::NotYet));
         assert!(decision.changeset.transfers.is_empty());
-        assert_eq!(checked_seat(&decision).check_at, at(90));
+        assert_eq!(checked_seat(&decision).check_at, at(80));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::stay::StayName;
 use super::view::{Around, StayView};
 use super::{Closing, Departure, Metered, Room, RoomRefusal, Seat, SeatState, charge_until, meter};
 use crate::changeset::{Draft, Fact, Loaded};
@@ -9,18 +10,11 @@ use crate::ledger::usage;
 use crate::outbox::{Effect, Intent, IntentClass};
 use crate::ports::StoreError;
 use crate::service::{Answers, Command, Context, Decision, Ports, Verdict};
-use crate::types::{ConnectionId, Id128, IntentKey, RoomId, Seconds, Timestamp, Wallet};
+use crate::types::{Id128, IntentKey, Seconds, Timestamp};
 
 /// A client leaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LeaveRoom {
-    /// Who.
-    pub wallet: Wallet,
-    /// Where; `None` for a text that names no room.
-    pub room: Option<RoomId>,
-    /// Which stay; `None` for a text that names none.
-    pub connection: Option<ConnectionId>,
-}
+pub struct LeaveRoom(pub StayName);
 
 /// The answer to [`LeaveRoom`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,8 +33,8 @@ impl Command for LeaveRoom {
     type Refusal = RoomRefusal;
 
     async fn load(&self, ports: &Ports, cx: &Context<'_>) -> Result<Self::View, StoreError> {
-        match self.connection {
-            Some(connection) => StayView::load(ports, cx, connection, Some(self.wallet), true)
+        match self.0.connection {
+            Some(connection) => StayView::load(ports, cx, connection, Some(self.0.wallet), true)
                 .await
                 .map(Some),
             None => Ok(None),
@@ -51,8 +45,8 @@ impl Command for LeaveRoom {
         let mut draft = Draft::new();
         let found = view
             .as_ref()
-            .zip(self.room)
-            .and_then(|(view, room)| Some((view, view.seat_of(self.wallet, room)?)));
+            .zip(self.0.room)
+            .and_then(|(view, room)| Some((view, view.seat_of(self.0.wallet, room)?)));
         let Some((view, seat)) = found else {
             return not_yours(draft);
         };
@@ -196,17 +190,18 @@ mod tests {
     use super::*;
     use crate::changeset::{Changeset, Row, Write};
     use crate::policy::Policy;
+    use crate::types::Wallet;
 
     fn leave(n: u8, now: u64, view: StayView) -> Decision<Left, RoomRefusal> {
         decide(n, now, view, &Policy::default())
     }
 
     fn decide(n: u8, now: u64, view: StayView, policy: &Policy) -> Decision<Left, RoomRefusal> {
-        let command = LeaveRoom {
+        let command = LeaveRoom(StayName {
             wallet: wallet(n),
             room: Some(room_id()),
             connection: Some(seat(n).connection),
-        };
+        });
         match command.decide(&Some(view), &cx(policy, now), &Answers::default()) {
             Verdict::Done(decision) => decision,
             Verdict::Need(question) => panic!("asked {question:?}"),
@@ -288,11 +283,11 @@ mod tests {
     fn a_strangers_leave_changes_nothing() {
         let view = StayView::of(seat(2), Some((room(1), vec![seat(2)])), 1800, None);
         let policy = Policy::default();
-        let command = LeaveRoom {
+        let command = LeaveRoom(StayName {
             wallet: wallet(3),
             room: Some(room_id()),
             connection: Some(seat(2).connection),
-        };
+        });
         let verdict = command.decide(&Some(view), &cx(&policy, 10), &Answers::default());
         let Verdict::Done(decision) = verdict else {
             panic!("asked")

@@ -21,7 +21,7 @@ pub use depart::{LeaveRoom, Left};
 pub use join::{JoinRoom, Joined};
 pub use meter::{Metered, charge_until, meter};
 pub use seat::{Departure, Seat, SeatState, Threshold, ThresholdKind};
-pub use stay::{Heartbeat, HeartbeatReply, Renew, RenewReply};
+pub use stay::{Heartbeat, HeartbeatReply, Renew, RenewReply, StayName};
 
 use serde::{Deserialize, Serialize};
 
@@ -48,7 +48,7 @@ pub struct RoomPolicy {
     pub credit_low_seconds: Seconds,
     /// Silence after which a participant is evicted (more than this).
     pub silence_max_seconds: Seconds,
-    /// How long after the last metering a worker looks at a seat.
+    /// How long after the last metering a worker looks at a seat: the recorded room timer.
     pub check_after_seconds: Seconds,
     /// How long an active room may stay without anybody in it.
     pub unjoined_max_seconds: Seconds,
@@ -70,7 +70,7 @@ impl Default for RoomPolicy {
             credit_min_seconds: Seconds::new(90),
             credit_low_seconds: Seconds::new(300),
             silence_max_seconds: Seconds::new(90),
-            check_after_seconds: Seconds::new(45),
+            check_after_seconds: Seconds::new(30),
             unjoined_max_seconds: Seconds::new(120),
             exhausted_max_seconds: Seconds::new(90),
             active_list_max: 50,

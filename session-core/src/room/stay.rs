@@ -15,16 +15,22 @@ use crate::ports::StoreError;
 use crate::service::{Answers, Command, Context, Decision, Ports, Verdict};
 use crate::types::{ConnectionId, RoomId, Seconds, Timestamp, Wallet};
 
-/// A client says that it is still there.
+/// A stay, as its client names it. Texts that name no room or no stay are `None`: such a stay is
+/// refused like one that is not the caller's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Heartbeat {
-    /// Who.
+#[allow(clippy::exhaustive_structs, reason = "these three name a stay")]
+pub struct StayName {
+    /// Who calls.
     pub wallet: Wallet,
-    /// Where; `None` for a text that names no room.
+    /// Where.
     pub room: Option<RoomId>,
-    /// Which stay; `None` for a text that names none.
+    /// Which stay.
     pub connection: Option<ConnectionId>,
 }
+
+/// A client says that it is still there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Heartbeat(pub StayName);
 
 /// The answer to [`Heartbeat`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,14 +43,7 @@ pub struct HeartbeatReply {
 
 /// A client asks for another media token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Renew {
-    /// Who.
-    pub wallet: Wallet,
-    /// Where; `None` for a text that names no room.
-    pub room: Option<RoomId>,
-    /// Which stay; `None` for a text that names none.
-    pub connection: Option<ConnectionId>,
-}
+pub struct Renew(pub StayName);
 
 /// The answer to [`Renew`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,11 +74,11 @@ impl Command for Heartbeat {
     type Refusal = RoomRefusal;
 
     async fn load(&self, ports: &Ports, cx: &Context<'_>) -> Result<Self::View, StoreError> {
-        load(ports, cx, self.connection, self.wallet).await
+        load(ports, cx, self.0.connection, self.0.wallet).await
     }
 
     fn decide(&self, view: &Self::View, cx: &Context<'_>, _: &Answers) -> Verdict<Self> {
-        let stay = match Stay::of(view.as_ref(), self.wallet, self.room, cx) {
+        let stay = match Stay::of(view.as_ref(), self.0.wallet, self.0.room, cx) {
             Ok(stay) => stay,
             Err(draft) => return not_yours(*draft),
         };
@@ -103,12 +102,12 @@ impl Command for Renew {
     type Refusal = RoomRefusal;
 
     async fn load(&self, ports: &Ports, cx: &Context<'_>) -> Result<Self::View, StoreError> {
-        load(ports, cx, self.connection, self.wallet).await
+        load(ports, cx, self.0.connection, self.0.wallet).await
     }
 
     fn decide(&self, view: &Self::View, cx: &Context<'_>, _: &Answers) -> Verdict<Self> {
         let policy = &cx.policy.rooms;
-        let stay = match Stay::of(view.as_ref(), self.wallet, self.room, cx) {
+        let stay = match Stay::of(view.as_ref(), self.0.wallet, self.0.room, cx) {
             Ok(stay) => stay,
             Err(draft) => return not_yours(*draft),
         };
@@ -247,20 +246,20 @@ mod tests {
 
     fn beat() -> Heartbeat {
         let connection = Some(seat(2).connection);
-        Heartbeat {
+        Heartbeat(StayName {
             wallet: wallet(2),
             room: Some(room_id()),
             connection,
-        }
+        })
     }
 
     fn renew() -> Renew {
         let connection = Some(seat(2).connection);
-        Renew {
+        Renew(StayName {
             wallet: wallet(2),
             room: Some(room_id()),
             connection,
-        }
+        })
     }
 
     fn view(credit: u64, service: Option<Service>) -> Option<StayView> {
@@ -314,27 +313,27 @@ mod tests {
 
     #[test]
     fn whoever_is_not_the_seats_wallet_or_names_another_room_is_refused() {
-        let stranger = Heartbeat {
+        let stranger = Heartbeat(StayName {
             wallet: wallet(3),
-            ..beat()
-        };
-        let elsewhere = Heartbeat {
+            ..beat().0
+        });
+        let elsewhere = Heartbeat(StayName {
             room: Some(RoomId::from_random([9; 16])),
-            ..beat()
-        };
-        let nowhere = Heartbeat {
+            ..beat().0
+        });
+        let nowhere = Heartbeat(StayName {
             room: None,
-            ..beat()
-        };
+            ..beat().0
+        });
         for command in [stranger, elsewhere, nowhere] {
             let decision = done(&command, 30, &view(1800, None));
             assert_eq!(decision.reply, Err(RoomRefusal::NotYourConnection));
             assert!(decision.changeset.is_empty());
         }
-        let unknown = Heartbeat {
+        let unknown = Heartbeat(StayName {
             connection: None,
-            ..beat()
-        };
+            ..beat().0
+        });
         assert_eq!(
             done(&unknown, 30, &None).reply,
             Err(RoomRefusal::NotYourConnection)

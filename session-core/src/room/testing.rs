@@ -72,7 +72,7 @@ pub(super) fn seat(n: u8) -> Seat {
         low_raised: false,
         exhausted_at: None,
         undelivered: Vec::new(),
-        check_at: at(45),
+        check_at: at(30),
         state: SeatState::Live,
     }
 }

@@ -8,7 +8,7 @@ use session_core::idempotency::{IdempotencyKey, Once};
 use session_core::ledger::{Credits, VerifyCelo};
 use session_core::outbox::Outcome;
 use session_core::ports::{Claim, Read, Store};
-use session_core::room::{CreateRoom, Heartbeat, JoinRoom, LeaveRoom, Renew, Visibility};
+use session_core::room::{CreateRoom, Heartbeat, JoinRoom, LeaveRoom, Renew, StayName, Visibility};
 use session_core::service::{
     Command, ExecuteError, active_rooms, beat, credits, execute_once, work_lane,
 };
@@ -150,11 +150,11 @@ impl Pair {
         match dice.roll(7) {
             0 => {
                 self.both(
-                    &LeaveRoom {
+                    &LeaveRoom(StayName {
                         wallet,
                         room,
                         connection,
-                    },
+                    }),
                     None,
                 )
                 .await
@@ -162,11 +162,11 @@ impl Pair {
             }
             1 | 2 => {
                 self.both(
-                    &Renew {
+                    &Renew(StayName {
                         wallet,
                         room,
                         connection,
-                    },
+                    }),
                     None,
                 )
                 .await
@@ -174,11 +174,11 @@ impl Pair {
             }
             _ => {
                 self.both(
-                    &Heartbeat {
+                    &Heartbeat(StayName {
                         wallet,
                         room,
                         connection,
-                    },
+                    }),
                     None,
                 )
                 .await

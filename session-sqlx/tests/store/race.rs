@@ -6,7 +6,9 @@ use session_core::auth::IssueNonce;
 use session_core::changeset::{Key, Lane, Row};
 use session_core::ledger::Credits;
 use session_core::ports::{Claim, Read};
-use session_core::room::{CreateRoom, JoinRoom, LeaveRoom, Room, RoomRefusal, Visibility};
+use session_core::room::{
+    CreateRoom, JoinRoom, LeaveRoom, Room, RoomRefusal, StayName, Visibility,
+};
 use session_core::service::execute;
 use session_core::types::{RoomId, Seconds};
 use session_sqlx::{SqliteOptions, SqliteStore};
@@ -187,11 +189,11 @@ async fn all_lists_of_one_read_are_of_one_instant() {
             };
             let joined = execute(&ports, &join).await.unwrap().unwrap();
             let connection = Some(joined.connection);
-            let leave = LeaveRoom {
+            let leave = LeaveRoom(StayName {
                 wallet: wallet(2),
                 room: Some(room),
                 connection,
-            };
+            });
             execute(&ports, &leave).await.unwrap().unwrap();
         }
     });

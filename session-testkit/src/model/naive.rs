@@ -366,15 +366,15 @@ impl Naive {
             .enumerate()
             .filter(|(_, stay)| !stay.is_over)
         {
-            // A worker looks at a stay at least every 45 s, and meters it when that is as long
+            // A worker looks at a stay at least every 30 s, and meters it when that is as long
             // ago; so one that could be charged further is at most twice that behind.
-            if self.now > stay.metered_to + 90 && stay.charged_until(self.now) > stay.metered_to {
+            if self.now > stay.metered_to + 60 && stay.charged_until(self.now) > stay.metered_to {
                 return Err(format!(
                     "stay {index} was not metered since {}",
                     stay.metered_to
                 ));
             }
-            if self.used_up_for(index) > 45 {
+            if self.used_up_for(index) > 30 {
                 return Err(format!(
                     "stay {index} has no credit and no lease and goes on"
                 ));

@@ -11,7 +11,7 @@ use session_core::ledger::{
 use session_core::media::{Channel, MediaUid};
 use session_core::outbox::{Effect, Intent, IntentClass, IntentState, Outcome};
 use session_core::ports::{Claim, Effects, Read, Snapshot, Store, StoreError};
-use session_core::room::{LeaveRoom, Room};
+use session_core::room::{LeaveRoom, Room, StayName};
 use session_core::service::{Answers, Command, Context, Decision, Deliver, Never, Ports, Verdict};
 use session_core::types::{
     Caip2, IntentKey, RoomId, Seconds, Timestamp, TransferId, Unit, UsdcAtomic, Wallet,
@@ -199,11 +199,11 @@ async fn at_the_door(walk: &Walk) -> (Enter, LeaveRoom) {
     };
     (
         enter,
-        LeaveRoom {
+        LeaveRoom(StayName {
             wallet: host,
             room: Some(room),
             connection,
-        },
+        }),
     )
 }
 

@@ -2,7 +2,7 @@
 
 use session_core::changeset::{Expect, Key, Rejection, Unique, Version, Write};
 use session_core::ledger::AccountKind;
-use session_core::room::{Heartbeat, JoinRoom, LeaveRoom, RoomRefusal};
+use session_core::room::{Heartbeat, JoinRoom, LeaveRoom, RoomRefusal, StayName};
 use session_core::types::{Id128, RoomId, Seconds, TransferId};
 
 use crate::Walk;
@@ -113,11 +113,11 @@ async fn nobody_gets_a_seat_in_a_room_that_closes_under_them() {
     };
     let decided = walk.decide(&join, &walk.load(&join).await);
 
-    let leave = LeaveRoom {
+    let leave = LeaveRoom(StayName {
         wallet: host,
         room: Some(room),
         connection: Some(seat.connection),
-    };
+    });
     assert!(walk.run(leave).await.unwrap().closed);
     let rejection = walk.commit(&decided.changeset).await;
     assert_eq!(rejection, Err(Rejection::Conflict(Key::Room(room))));
@@ -131,11 +131,11 @@ async fn sitting(walk: &Walk) -> Heartbeat {
     let wallet = walk.wallet(1).await;
     let room = walk.room_of(wallet).await;
     let connection = walk.seat(wallet, room).await.connection;
-    Heartbeat {
+    Heartbeat(StayName {
         wallet,
         room: Some(room),
         connection: Some(connection),
-    }
+    })
 }
 
 #[tokio::test]
@@ -153,7 +153,7 @@ async fn of_ten_heartbeats_at_once_one_charges_and_nine_find_nothing_owed() {
     let charges = &decisions[0].changeset.transfers;
     assert_eq!((charges.len(), charges[0].transfer.amount), (1, 30));
 
-    let seat = Key::Seat(beat.connection.unwrap());
+    let seat = Key::Seat(beat.0.connection.unwrap());
     walk.commit(&decisions[0].changeset).await.unwrap();
     for late in &decisions[1..] {
         // Of the two rows that moved, the account comes first in the changeset.
@@ -174,7 +174,7 @@ async fn of_ten_heartbeats_at_once_one_charges_and_nine_find_nothing_owed() {
     }
     let account = walk
         .bench
-        .account(beat.wallet, AccountKind::Wallet)
+        .account(beat.0.wallet, AccountKind::Wallet)
         .await
         .unwrap();
     assert_eq!(account.available(), 1770);
@@ -185,7 +185,7 @@ async fn of_ten_heartbeats_at_once_one_charges_and_nine_find_nothing_owed() {
 async fn a_charge_is_named_by_the_stay_and_the_version_of_its_seat() {
     let walk = Walk::new().await;
     let beat = sitting(&walk).await;
-    let connection = beat.connection.unwrap().to_bytes();
+    let connection = beat.0.connection.unwrap().to_bytes();
     let named = |version: u64| TransferId::derive("usage", &[&connection, &version.to_be_bytes()]);
     for version in 1..=3 {
         walk.pass(10).await;
