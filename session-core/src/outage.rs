@@ -24,8 +24,12 @@ pub struct OutagePolicy {
     /// How often some server writes the beat. Up to this much presence before a crash is not
     /// charged.
     pub beat_seconds: Seconds,
-    /// A beat older than this was missed: no server was alive.
+    /// A beat older than this was missed: no server was alive, unless the process that looks knows
+    /// that it was itself.
     pub missed_after_seconds: Seconds,
+    /// How far servers' clocks may differ. Within it all of them follow the one that is ahead;
+    /// a beat further in the future is nonsense and is taken back.
+    pub skew_max_seconds: Seconds,
 }
 
 impl Default for OutagePolicy {
@@ -33,6 +37,7 @@ impl Default for OutagePolicy {
         Self {
             beat_seconds: Seconds::new(1),
             missed_after_seconds: Seconds::new(3),
+            skew_max_seconds: Seconds::new(60),
         }
     }
 }
@@ -64,6 +69,35 @@ pub struct Service {
 }
 
 impl Service {
+    /// The instant that all servers agree on: that of the clock which is ahead, as far as its
+    /// beats told. Otherwise one server's worker would charge for the time by which its clock is
+    /// ahead of the server that seated the participant.
+    #[must_use]
+    pub fn shared_now(&self, now: Timestamp, policy: &OutagePolicy) -> Timestamp {
+        if self.is_nonsense(now, policy) {
+            now
+        } else {
+            now.max(self.last_beat_at)
+        }
+    }
+
+    /// Whether the last beat lies further in the future than clocks may differ.
+    fn is_nonsense(&self, now: Timestamp, policy: &OutagePolicy) -> bool {
+        self.last_beat_at.since(now) > policy.skew_max_seconds
+    }
+
+    /// Whether no server has been alive since the last beat. A process that has run since then
+    /// without a pause was alive, however late its store lets it say so.
+    fn was_nobody_alive(
+        &self,
+        now: Timestamp,
+        alive_since: Option<Timestamp>,
+        policy: &OutagePolicy,
+    ) -> bool {
+        let was_alive = alive_since.is_some_and(|since| since <= self.last_beat_at);
+        now.since(self.last_beat_at) > policy.missed_after_seconds && !was_alive
+    }
+
     /// The row after an outage ended.
     fn after_outage(&self, span: Span) -> Self {
         let mut outages = self.outages.clone();
@@ -92,12 +126,17 @@ pub struct Outages(Vec<Span>);
 impl Outages {
     /// The outages known at `now`. Without a row (no worker ever ran) there are none.
     #[must_use]
-    pub fn known_at(now: Timestamp, service: Option<&Service>, policy: &OutagePolicy) -> Self {
+    pub fn known_at(
+        now: Timestamp,
+        service: Option<&Service>,
+        alive_since: Option<Timestamp>,
+        policy: &OutagePolicy,
+    ) -> Self {
         let Some(service) = service else {
             return Self::default();
         };
         let mut spans = service.outages.clone();
-        if now.since(service.last_beat_at) > policy.missed_after_seconds {
+        if service.was_nobody_alive(now, alive_since, policy) {
             spans.push(Span {
                 from: service.last_beat_at,
                 to: now,
@@ -151,8 +190,9 @@ impl Command for Beat {
                 outages: Vec::new(),
             }),
             Some(service) => {
-                let silence = cx.now.since(service.last_beat_at);
-                if silence > cx.policy.outage.missed_after_seconds {
+                let policy = &cx.policy.outage;
+                let is_due = cx.now.since(service.last_beat_at) >= policy.beat_seconds;
+                if service.was_nobody_alive(cx.now, cx.alive_since, policy) {
                     let span = Span {
                         from: service.last_beat_at,
                         to: cx.now,
@@ -166,7 +206,7 @@ impl Command for Beat {
                     );
                     draft.update(&row, service.after_outage(span));
                     ended = Some(span);
-                } else if silence >= cx.policy.outage.beat_seconds {
+                } else if is_due || service.is_nonsense(cx.now, policy) {
                     draft.update(
                         &row,
                         Service {
@@ -203,6 +243,7 @@ mod tests {
         Outages::known_at(
             Timestamp::from_unix(now),
             Some(service),
+            None,
             &OutagePolicy::default(),
         )
     }
@@ -235,8 +276,40 @@ mod tests {
     }
 
     #[test]
+    fn a_late_beat_is_no_outage_to_a_process_that_was_alive_all_the_time() {
+        let before = service(&[], 100);
+        let policy = OutagePolicy::default();
+        for (alive_since, is_outage) in [(99, false), (100, false), (101, true)] {
+            let since = Some(Timestamp::from_unix(alive_since));
+            let outages =
+                Outages::known_at(Timestamp::from_unix(130), Some(&before), since, &policy);
+            assert_eq!(
+                outages != Outages::default(),
+                is_outage,
+                "alive since {alive_since}"
+            );
+        }
+    }
+
+    #[test]
+    fn servers_follow_the_clock_that_is_ahead_unless_it_is_nonsense() {
+        let policy = OutagePolicy::default();
+        let ahead = service(&[], 1_000);
+        let shared = |now| ahead.shared_now(Timestamp::from_unix(now), &policy).unix();
+        assert_eq!(shared(970), 1_000);
+        assert_eq!(shared(940), 1_000);
+        assert_eq!(shared(939), 939);
+        assert_eq!(shared(1_001), 1_001);
+    }
+
+    #[test]
     fn without_a_beat_there_is_no_outage() {
-        let never = Outages::known_at(Timestamp::from_unix(9), None, &OutagePolicy::default());
+        let never = Outages::known_at(
+            Timestamp::from_unix(9),
+            None,
+            None,
+            &OutagePolicy::default(),
+        );
         assert_eq!(never.alive_within(span(0, 9)), Seconds::new(9));
     }
 

@@ -16,6 +16,13 @@ use crate::types::{IntentKey, Timestamp, Wallet};
 pub trait Clock: Debug + Send + Sync {
     /// The present instant. May differ from other servers' by seconds and may go back.
     fn now(&self) -> Timestamp;
+
+    /// Since when this process has run without a pause, by this clock; `None` where nobody knows.
+    /// A process that knows does not take a late beat of the shared row, held up by a busy store,
+    /// for an outage.
+    fn alive_since(&self) -> Option<Timestamp> {
+        None
+    }
 }
 
 /// Randomness of cryptographic quality.

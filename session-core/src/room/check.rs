@@ -56,7 +56,7 @@ impl Command for CheckSeat {
         let Some((seat, version)) = live.zip(view.seat.version()) else {
             return Verdict::Done(Decision::granted(draft, SeatChecked::Gone));
         };
-        let at = seat.clamp(cx.now);
+        let at = view.at(seat, cx);
         let outages = view.outages(at, cx);
         let available = view.available(seat.wallet);
         draft.expect_claimed(Key::Seat(self.connection), self.fence);

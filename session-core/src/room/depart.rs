@@ -50,7 +50,7 @@ impl Command for LeaveRoom {
         let Some((view, seat)) = found else {
             return not_yours(draft);
         };
-        let at = seat.clamp(cx.now);
+        let at = view.at(seat, cx);
         if seat.is_silent(at, &view.outages(at, cx), &cx.policy.rooms) {
             evict(view, Departure::Silent, cx, &mut draft);
             return not_yours(draft);
@@ -67,7 +67,7 @@ pub(super) fn evict(view: &StayView, why: Departure, cx: &Context<'_>, draft: &m
     let until = view
         .seat
         .value()
-        .map(|seat| charge_until(seat, seat.clamp(cx.now)));
+        .map(|seat| charge_until(seat, view.at(seat, cx)));
     until
         .and_then(|until| depart(view, why, until, cx, draft))
         .is_some_and(|left| left.closed)
@@ -101,7 +101,7 @@ fn depart(
         for other in others() {
             let until = other
                 .value()
-                .map(|seat| charge_until(seat, seat.clamp(cx.now)))?;
+                .map(|seat| charge_until(seat, view.at(seat, cx)))?;
             end_stay(view, other, Departure::RoomClosed, until, cx, draft)?;
         }
         draft.journal(cx.now, Fact::RoomClosed { room: room.id, why });
@@ -133,7 +133,7 @@ fn end_stay(
     draft: &mut Draft,
 ) -> Option<Metered> {
     let (seat, version) = (loaded.value()?, loaded.version()?);
-    let at = seat.clamp(cx.now);
+    let at = view.at(seat, cx);
     let (policy, outages) = (&cx.policy.rooms, view.outages(at, cx));
     let mut metered = meter(seat, until, view.available(seat.wallet), &outages, policy);
     metered.seat.state = SeatState::Gone { at, why };

@@ -4,13 +4,15 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
+use super::view::shared_now;
 use super::{Room, RoomPolicy, RoomRefusal, Seat, SeatState};
 use crate::changeset::{Draft, Fact, Key, Loaded};
 use crate::ledger::{CreditAccounts, Gate, credit_gate};
 use crate::media::{MediaGrant, MediaUid, Role};
+use crate::outage::Service;
 use crate::ports::{Read, Snapshot, StoreError};
 use crate::service::{Answers, Command, Context, Decision, Ports, Verdict};
-use crate::types::{ConnectionId, RoomId, Seconds, Wallet};
+use crate::types::{ConnectionId, RoomId, Seconds, Timestamp, Wallet};
 
 /// A wallet takes a seat in a room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +48,7 @@ pub struct Joined {
 #[derive(Debug, Clone)]
 pub struct JoinView {
     credits: CreditAccounts,
+    service: Option<Service>,
     own_seat: Option<Loaded<Seat>>,
     room: Option<Loaded<Room>>,
     seats: Vec<Loaded<Seat>>,
@@ -59,13 +62,14 @@ impl Command for JoinRoom {
     async fn load(&self, ports: &Ports, _: &Context<'_>) -> Result<JoinView, StoreError> {
         let own_seat = Read::LiveSeatOf(self.wallet);
         let mut reads = CreditAccounts::reads(self.wallet);
-        reads.push(own_seat.clone());
+        reads.extend([own_seat.clone(), Read::Row(Key::Service(()))]);
         if let Some(room) = self.room {
             reads.extend([Read::Row(Key::Room(room)), Read::LiveSeatsIn(room)]);
         }
         let snapshot = Snapshot::load(ports.store(), &reads).await?;
         Ok(JoinView {
             credits: CreditAccounts::of(self.wallet, &snapshot),
+            service: snapshot.row::<Service>(Key::Service(())).value().cloned(),
             own_seat: snapshot.first(&own_seat),
             room: self.room.map(|room| snapshot.row(Key::Room(room))),
             seats: self
@@ -104,7 +108,8 @@ impl Command for JoinRoom {
         let Some(slot) = free_slot(&seats, policy) else {
             return refused(draft, RoomRefusal::RoomFull);
         };
-        let seat = self.seat(room, slot, &seats, cx);
+        let at = shared_now(view.service.as_ref(), cx);
+        let seat = self.seat(room, slot, &seats, at, cx);
         let reply = Joined {
             room: room.id,
             connection: seat.connection,
@@ -147,7 +152,14 @@ impl Command for JoinRoom {
 }
 
 impl JoinRoom {
-    fn seat(&self, room: &Room, slot: u8, seats: &[&Seat], cx: &Context<'_>) -> Seat {
+    fn seat(
+        &self,
+        room: &Room,
+        slot: u8,
+        seats: &[&Seat],
+        at: Timestamp,
+        cx: &Context<'_>,
+    ) -> Seat {
         let policy = &cx.policy.rooms;
         Seat {
             connection: ConnectionId::from_random(cx.fresh.id),
@@ -155,15 +167,15 @@ impl JoinRoom {
             wallet: self.wallet,
             slot,
             uid: free_uid(self.wallet, seats, cx.fresh.uid),
-            joined_at: cx.now,
-            last_seen_at: cx.now,
-            metered_to: cx.now,
+            joined_at: at,
+            last_seen_at: at,
+            metered_to: at,
             charged: Seconds::ZERO,
-            lease_until: cx.now.after(policy.lease.seconds()),
+            lease_until: at.after(policy.lease.seconds()),
             low_raised: false,
             exhausted_at: None,
             undelivered: Vec::new(),
-            check_at: cx.now.after(policy.check_after_seconds),
+            check_at: at.after(policy.check_after_seconds),
             state: SeatState::Live,
         }
     }
@@ -211,6 +223,7 @@ mod tests {
                 account(AccountKind::GrantBase, n, 0, 1800),
                 account(AccountKind::GrantBonus, n, 0, 0),
             ),
+            service: None,
             own_seat: None,
             room: Some(loaded(room(u8::try_from(others.len()).unwrap()))),
             seats,

@@ -154,7 +154,7 @@ mod tests {
             last_beat_at: at(20),
             outages: Vec::new(),
         };
-        let outages = Outages::known_at(at(80), Some(&service), &OutagePolicy::default());
+        let outages = Outages::known_at(at(80), Some(&service), None, &OutagePolicy::default());
         let policy = RoomPolicy::default();
         let metered = meter(&seat(2), at(80), Seconds::new(1800), &outages, &policy);
         assert_eq!(metered.debited.get(), 20);

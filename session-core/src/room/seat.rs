@@ -160,7 +160,8 @@ mod tests {
             }],
         };
         let silent = |now| {
-            let outages = Outages::known_at(at(now), Some(&service), &OutagePolicy::default());
+            let outages =
+                Outages::known_at(at(now), Some(&service), None, &OutagePolicy::default());
             seat(2).is_silent(at(now), &outages, &policy)
         };
         assert!(!silent(300));

@@ -124,8 +124,8 @@ impl Command for Renew {
             };
             return Verdict::Done(Decision::granted(stay.draft(seat), reply));
         }
-        // The token lives by this server's clock, even where the seat's time is ahead of it.
-        seat.lease_until = seat.lease_until.max(cx.now.after(policy.lease.seconds()));
+        // The token says the time of this server's clock; the lease is as long on the seat's.
+        seat.lease_until = stay.at.after(policy.lease.seconds());
         let grant = MediaGrant {
             channel: seat.channel(),
             uid: seat.uid,
@@ -182,7 +182,7 @@ impl<'a> Stay<'a> {
         let Some((view, before, version)) = found else {
             return Err(Box::new(draft));
         };
-        let at = before.clamp(cx.now);
+        let at = view.at(before, cx);
         let outages = view.outages(at, cx);
         if before.is_silent(at, &outages, &cx.policy.rooms) {
             evict(view, Departure::Silent, cx, &mut draft);

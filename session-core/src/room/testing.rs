@@ -26,6 +26,7 @@ pub(super) fn at(seconds: u64) -> Timestamp {
 pub(super) fn cx(policy: &Policy, now: u64) -> Context<'_> {
     Context {
         now: at(now),
+        alive_since: None,
         policy,
         fresh: &FRESH,
     }

@@ -61,8 +61,8 @@ impl StayView {
                 wallets.push(live.wallet);
                 more.push(account(live.wallet));
             }
-            let outages = view.outages(live.clamp(cx.now), cx);
-            let ends = live.is_silent(live.clamp(cx.now), &outages, &cx.policy.rooms)
+            let at = view.at(&live, cx);
+            let ends = live.is_silent(at, &view.outages(at, cx), &cx.policy.rooms)
                 || live.exhausted_at.is_some();
             if departing || ends {
                 view.around = Some(Around::load(&mut snapshot, ports, live.room).await?);
@@ -83,9 +83,20 @@ impl StayView {
         Ok(view)
     }
 
+    /// The instant at which a decision happens for a seat: the one that servers agree on, and
+    /// never before what the seat has seen already.
+    pub(super) fn at(&self, seat: &Seat, cx: &Context<'_>) -> Timestamp {
+        seat.clamp(shared_now(self.service.as_ref(), cx))
+    }
+
     /// The outages as known at an instant.
     pub(super) fn outages(&self, now: Timestamp, cx: &Context<'_>) -> Outages {
-        Outages::known_at(now, self.service.as_ref(), &cx.policy.outage)
+        Outages::known_at(
+            now,
+            self.service.as_ref(),
+            cx.alive_since,
+            &cx.policy.outage,
+        )
     }
 
     /// The account of somebody in the room.
@@ -104,6 +115,13 @@ impl StayView {
         let seat = self.seat.value()?;
         (seat.is_live() && seat.wallet == wallet && seat.room == room).then_some(seat)
     }
+}
+
+/// The instant that servers agree on.
+pub(super) fn shared_now(service: Option<&Service>, cx: &Context<'_>) -> Timestamp {
+    service.map_or(cx.now, |service| {
+        service.shared_now(cx.now, &cx.policy.outage)
+    })
 }
 
 impl Around {

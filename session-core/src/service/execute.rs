@@ -30,6 +30,8 @@ pub const QUESTIONS_MAX: usize = 8;
 pub struct Context<'a> {
     /// The instant of the request, the same for all of it.
     pub now: Timestamp,
+    /// Since when this process has run without a pause, where that is known.
+    pub alive_since: Option<Timestamp>,
     /// Every number a rule uses.
     pub policy: &'a Policy,
     /// Random values.
@@ -189,6 +191,7 @@ pub async fn execute_once<C: Command>(
     let fresh = Fresh::draw(&*ports.entropy)?;
     let cx = Context {
         now: ports.clock.now(),
+        alive_since: ports.clock.alive_since(),
         policy: &ports.policy,
         fresh: &fresh,
     };

@@ -110,6 +110,7 @@ impl Walk {
     fn context<'a>(&'a self, fresh: &'a Fresh, now: Timestamp) -> Context<'a> {
         Context {
             now,
+            alive_since: None,
             policy: &self.bench.ports.policy,
             fresh,
         }
