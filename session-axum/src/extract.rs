@@ -1,12 +1,10 @@
 //! From a request to values that a command can be made of.
 
-use std::time::Duration;
-
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::BodyExt;
 use serde_json::{Map, Value};
 use session_core::crypto::digest128;
 use session_core::idempotency::{IdempotencyKey, Once};
@@ -32,25 +30,17 @@ impl<S: Sync> FromRequestParts<S> for Caller {
     }
 }
 
-/// The bytes of the body, within the limits of size and time.
+/// The bytes of the body. The limits have read it before, within their bounds.
 #[derive(Debug)]
 pub(crate) struct RawBody(pub(crate) Bytes);
 
 impl FromRequest<App> for RawBody {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
-        let limits = app.limits();
-        let body = Limited::new(request.into_body(), limits.body_bytes_max);
-        let read = tokio::time::timeout(Duration::from_secs(limits.body_seconds), body.collect());
-        match read.await {
-            Ok(Ok(collected)) => Ok(Self(collected.to_bytes())),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => {
-                Err(Problem::new(Code::BodyTooLarge))
-            }
-            Ok(Err(_)) => Err(Problem::new(Code::InvalidBody)),
-            Err(_) => Err(Problem::new(Code::Timeout)),
-        }
+    async fn from_request(request: Request, _: &App) -> Result<Self, Problem> {
+        let body = request.into_body().collect().await;
+        let body = body.map_err(|_| Problem::new(Code::InvalidBody))?;
+        Ok(Self(body.to_bytes()))
     }
 }
 

@@ -30,6 +30,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod clock;
 mod cors;
 mod extract;
 mod guard;
@@ -39,6 +40,7 @@ pub mod problem;
 mod routes;
 pub mod workers;
 
+pub use clock::ProcessClock;
 pub use cors::CorsOrigins;
 pub use limits::{Limits, Rate};
 pub use routes::router;

@@ -1,15 +1,19 @@
 //! Everything has a limit.
 
+use std::hash::Hash;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use axum::body::{Body, HttpBody};
 use axum::extract::{ConnectInfo, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use session_core::types::Wallet;
 use tokio::sync::Semaphore;
 
@@ -20,7 +24,10 @@ use crate::problem::{Code, Problem};
 /// are forgotten; they have their full allowance again.
 const KEYS_MAX: usize = 100_000;
 
-/// How often a caller may call: a burst, and how many more each second.
+/// How often the limiter looks whether there is somebody to forget.
+const CHECKS_BETWEEN_FORGETTING: u64 = 4_096;
+
+/// How often a caller may call: a burst, and how many more each minute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(
     clippy::exhaustive_structs,
@@ -29,26 +36,28 @@ const KEYS_MAX: usize = 100_000;
 pub struct Rate {
     /// At once.
     pub burst: NonZeroU32,
-    /// Refilled each second.
-    pub per_second: NonZeroU32,
+    /// Refilled each minute.
+    pub per_minute: NonZeroU32,
 }
 
 impl Rate {
-    const fn new(burst: u32, per_second: u32) -> Self {
+    /// A rate of these numbers; zero counts as one.
+    const fn new(burst: u32, per_minute: u32) -> Self {
         Self {
-            burst: match NonZeroU32::new(burst) {
-                Some(n) => n,
-                None => NonZeroU32::MIN,
-            },
-            per_second: match NonZeroU32::new(per_second) {
-                Some(n) => n,
-                None => NonZeroU32::MIN,
-            },
+            burst: positive(burst),
+            per_minute: positive(per_minute),
         }
     }
 
     fn quota(self) -> Quota {
-        Quota::per_second(self.per_second).allow_burst(self.burst)
+        Quota::per_minute(self.per_minute).allow_burst(self.burst)
+    }
+}
+
+const fn positive(number: u32) -> NonZeroU32 {
+    match NonZeroU32::new(number) {
+        Some(number) => number,
+        None => NonZeroU32::MIN,
     }
 }
 
@@ -105,10 +114,11 @@ impl Default for Limits {
             uri_bytes_max: 4 * 1024,
             handler_seconds: 15,
             in_flight_max: 1024,
-            auth_per_address: Some(Rate::new(60, 2)),
-            other_per_address: Some(Rate::new(600, 100)),
-            enter_per_wallet: Some(Rate::new(60, 1)),
-            other_per_wallet: Some(Rate::new(200, 10)),
+            auth_per_address: Some(Rate::new(60, 120)),
+            other_per_address: Some(Rate::new(600, 6_000)),
+            // Each join hands out a media token that leaving does not take back.
+            enter_per_wallet: Some(Rate::new(60, 4)),
+            other_per_wallet: Some(Rate::new(200, 600)),
         }
     }
 }
@@ -127,7 +137,36 @@ impl Limits {
     }
 }
 
-type Keyed<K> = Option<DefaultKeyedRateLimiter<K>>;
+/// Counts the calls of each caller of a kind.
+#[derive(Debug)]
+struct Keyed<K: Hash + Eq + Clone> {
+    limiter: Option<DefaultKeyedRateLimiter<K>>,
+    checks: AtomicU64,
+}
+
+impl<K: Hash + Eq + Clone> Keyed<K> {
+    fn new(rate: Option<Rate>) -> Self {
+        Self {
+            limiter: rate.map(|rate| RateLimiter::keyed(rate.quota())),
+            checks: AtomicU64::new(0),
+        }
+    }
+
+    fn check(&self, key: &K) -> Result<(), Problem> {
+        let Some(limiter) = &self.limiter else {
+            return Ok(());
+        };
+        // Forgetting looks at every caller, so it is not done at every call.
+        let checks = self.checks.fetch_add(1, Ordering::Relaxed);
+        if checks.is_multiple_of(CHECKS_BETWEEN_FORGETTING) && limiter.len() > KEYS_MAX {
+            limiter.retain_recent();
+        }
+        limiter.check_key(key).map_err(|not_until| {
+            let wait = not_until.wait_time_from(DefaultClock::default().now());
+            Problem::new(Code::RateLimited).retry_after(wait.as_secs().saturating_add(1))
+        })
+    }
+}
 
 /// Counts calls. One for all requests of a process: limits are per server.
 #[derive(Debug)]
@@ -142,26 +181,18 @@ pub(crate) struct Limiter {
 impl Limiter {
     pub(crate) fn new(limits: &Limits) -> Self {
         Self {
-            auth_per_address: limits
-                .auth_per_address
-                .map(|rate| RateLimiter::keyed(rate.quota())),
-            other_per_address: limits
-                .other_per_address
-                .map(|rate| RateLimiter::keyed(rate.quota())),
-            enter_per_wallet: limits
-                .enter_per_wallet
-                .map(|rate| RateLimiter::keyed(rate.quota())),
-            other_per_wallet: limits
-                .other_per_wallet
-                .map(|rate| RateLimiter::keyed(rate.quota())),
+            auth_per_address: Keyed::new(limits.auth_per_address),
+            other_per_address: Keyed::new(limits.other_per_address),
+            enter_per_wallet: Keyed::new(limits.enter_per_wallet),
+            other_per_wallet: Keyed::new(limits.other_per_wallet),
             in_flight: Arc::new(Semaphore::new(limits.in_flight_max)),
         }
     }
 
     pub(crate) fn check_wallet(&self, group: Group, wallet: Wallet) -> Result<(), Problem> {
         match group {
-            Group::Enter => check(&self.enter_per_wallet, &wallet),
-            Group::Auth | Group::Other => check(&self.other_per_wallet, &wallet),
+            Group::Enter => self.enter_per_wallet.check(&wallet),
+            Group::Auth | Group::Other => self.other_per_wallet.check(&wallet),
         }
     }
 
@@ -172,8 +203,8 @@ impl Limiter {
         }
         let prefix = prefix(address.to_canonical());
         match group {
-            Group::Auth => check(&self.auth_per_address, &prefix),
-            Group::Enter | Group::Other => check(&self.other_per_address, &prefix),
+            Group::Auth => self.auth_per_address.check(&prefix),
+            Group::Enter | Group::Other => self.other_per_address.check(&prefix),
         }
     }
 }
@@ -187,19 +218,6 @@ fn prefix(address: IpAddr) -> IpAddr {
             Ipv6Addr::from(network).into()
         }
     }
-}
-
-fn check<K: std::hash::Hash + Eq + Clone>(limiter: &Keyed<K>, key: &K) -> Result<(), Problem> {
-    let Some(limiter) = limiter else {
-        return Ok(());
-    };
-    if limiter.len() > KEYS_MAX {
-        limiter.retain_recent();
-    }
-    limiter.check_key(key).map_err(|not_until| {
-        let wait = not_until.wait_time_from(DefaultClock::default().now());
-        Problem::new(Code::RateLimited).retry_after(wait.as_secs().saturating_add(1))
-    })
 }
 
 /// Turns away what is too much: too long a target, too many calls, too many requests at once, too
@@ -220,6 +238,12 @@ pub(crate) async fn layer(State(app): State<App>, request: Request, next: Next) 
             return problem.into_response();
         }
     }
+    // The body comes first: whoever sends slowly holds a connection, but no place among those who
+    // are being served.
+    let request = match with_whole_body(request, limits).await {
+        Ok(request) => request,
+        Err(problem) => return problem.into_response(),
+    };
     let Ok(_permit) = app.limiter().in_flight.clone().try_acquire_owned() else {
         return Problem::new(Code::Overloaded).into_response();
     };
@@ -227,6 +251,22 @@ pub(crate) async fn layer(State(app): State<App>, request: Request, next: Next) 
     match tokio::time::timeout(deadline, next.run(request)).await {
         Ok(response) => response,
         Err(_) => Problem::new(Code::Timeout).into_response(),
+    }
+}
+
+/// The request with its body read to the end, within the limits of size and time.
+async fn with_whole_body(request: Request, limits: &Limits) -> Result<Request, Problem> {
+    if request.body().is_end_stream() {
+        return Ok(request);
+    }
+    let (parts, body) = request.into_parts();
+    let body = Limited::new(body, limits.body_bytes_max);
+    let read = tokio::time::timeout(Duration::from_secs(limits.body_seconds), body.collect());
+    match read.await {
+        Ok(Ok(read)) => Ok(Request::from_parts(parts, Body::from(read.to_bytes()))),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Problem::new(Code::BodyTooLarge)),
+        Ok(Err(_)) => Err(Problem::new(Code::InvalidBody)),
+        Err(_) => Err(Problem::new(Code::Timeout)),
     }
 }
 

@@ -4,7 +4,7 @@
 //! one of them, and what a worker of a dead server had claimed comes up again when its lease ends.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -46,9 +46,23 @@ impl Workers {
         let (stop, stopped) = watch::channel(false);
         let pulse = Pulse::new(Duration::from_secs(ports.policy.outage.beat_seconds.get()));
         let mut tasks = JoinSet::new();
-        tasks.spawn(keep_beating(ports.clone(), pulse.clone(), stopped.clone()));
+        tasks.spawn(keep_looking(
+            ports.clone(),
+            pulse.running(),
+            stopped.clone(),
+        ));
+        tasks.spawn(keep_beating(
+            ports.clone(),
+            pulse.running(),
+            stopped.clone(),
+        ));
         for lane in Lane::ALL {
-            tasks.spawn(keep_working(lane, ports.clone(), stopped.clone()));
+            tasks.spawn(keep_working(
+                lane,
+                ports.clone(),
+                pulse.running(),
+                stopped.clone(),
+            ));
         }
         Ok(Self { tasks, stop, pulse })
     }
@@ -89,6 +103,17 @@ pub(crate) struct Pulse {
     every: Duration,
     started: Instant,
     last_ms: Arc<AtomicU64>,
+    /// Loops that were started, and loops that still run.
+    loops: Arc<[AtomicUsize; 2]>,
+}
+
+/// A loop that runs. One that panicked runs no more.
+struct Running(Pulse);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.loops[1].fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Pulse {
@@ -97,7 +122,21 @@ impl Pulse {
             every,
             started: Instant::now(),
             last_ms: Arc::default(),
+            loops: Arc::default(),
         }
+    }
+
+    fn running(&self) -> Running {
+        for count in &*self.loops {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+        Running(self.clone())
+    }
+
+    /// Whether no loop has ended.
+    pub(crate) fn all_run(&self) -> bool {
+        let [started, running] = &*self.loops;
+        started.load(Ordering::Relaxed) == running.load(Ordering::Relaxed)
     }
 
     fn beat(&self) {
@@ -113,7 +152,17 @@ impl Pulse {
     }
 }
 
-async fn keep_beating(ports: Ports, pulse: Pulse, mut stopped: watch::Receiver<bool>) {
+/// Looks at the clock, so that it knows whether the process ran: the beat may wait for the store
+/// longer than a pause lasts.
+async fn keep_looking(ports: Ports, running: Running, mut stopped: watch::Receiver<bool>) {
+    let mut ticks = tokio::time::interval(running.0.every / 2);
+    while next(&mut ticks, &mut stopped).await {
+        let _ = ports.clock.now();
+    }
+}
+
+async fn keep_beating(ports: Ports, running: Running, mut stopped: watch::Receiver<bool>) {
+    let pulse = &running.0;
     let mut ticks = tokio::time::interval(pulse.every / 2);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     while next(&mut ticks, &mut stopped).await {
@@ -128,7 +177,12 @@ async fn keep_beating(ports: Ports, pulse: Pulse, mut stopped: watch::Receiver<b
     }
 }
 
-async fn keep_working(lane: Lane, ports: Ports, mut stopped: watch::Receiver<bool>) {
+async fn keep_working(
+    lane: Lane,
+    ports: Ports,
+    _running: Running,
+    mut stopped: watch::Receiver<bool>,
+) {
     let mut ticks = tokio::time::interval(LOOK_EVERY);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     while next(&mut ticks, &mut stopped).await {

@@ -3,6 +3,8 @@
 
 mod common;
 
+use std::future::Future;
+
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
@@ -219,4 +221,21 @@ async fn an_outage_is_neither_charged_nor_silence() {
     let left = server.post("/rooms/leave", wallet, stay).await.json();
     assert_eq!(left["debited_seconds"], 6);
     assert_eq!(left["remaining_seconds"], 1794);
+}
+
+#[tokio::test]
+async fn a_slow_sender_takes_no_place_from_those_who_are_served() {
+    let mut limits = session_axum::Limits::without_rates();
+    limits.in_flight_max = 1;
+    let server = Server::with(|app| app.with_limits(limits));
+    let request = Request::post("/auth/nonce")
+        .body(Body::new(common::NeverEnds))
+        .unwrap();
+    let mut slow = std::pin::pin!(server.send(request));
+    let polled = slow
+        .as_mut()
+        .poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
+    assert!(polled.is_pending(), "the body never ends");
+    let answer = server.raw("GET", "/health", None, "").await;
+    assert_eq!(answer.status, StatusCode::OK);
 }

@@ -16,7 +16,7 @@ use session_testkit::bench::Bench;
 
 const ONE: Rate = Rate {
     burst: std::num::NonZeroU32::MIN,
-    per_second: std::num::NonZeroU32::MIN,
+    per_minute: std::num::NonZeroU32::MIN,
 };
 
 #[derive(Default)]
@@ -210,24 +210,9 @@ async fn limits(seen: &mut Seen) {
     let mut hasty = Limits::without_rates();
     hasty.body_seconds = 0;
     let server = Server::with(|app| app.with_limits(hasty));
-    let silent = Body::new(NeverEnds);
+    let silent = Body::new(common::NeverEnds);
     let request = Request::post("/auth/nonce").body(silent).unwrap();
     seen.check(Code::Timeout, &server.send(request).await);
-}
-
-/// A body of which nothing ever comes.
-struct NeverEnds;
-
-impl http_body::Body for NeverEnds {
-    type Data = axum::body::Bytes;
-    type Error = std::convert::Infallible;
-
-    fn poll_frame(
-        self: std::pin::Pin<&mut Self>,
-        _: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<Result<http_body::Frame<Self::Data>, Self::Error>>> {
-        std::task::Poll::Pending
-    }
 }
 
 #[tokio::test]

@@ -301,6 +301,10 @@ impl Stage {
         let number = race * ROUNDS_MAX + u64::try_from(round).expect("64 bits") % ROUNDS_MAX;
         let mut bench = bench_for(number);
         bench.ports.store = Arc::new(Mingling::new(bench.ports.store));
+        // Rounds of one race may share a store, whose beat tells every server the time: each
+        // begins after the one before has ended.
+        let round = u64::try_from(round).expect("64 bits");
+        bench.clock.advance(Seconds::new(round * ROUND_SECONDS));
         let stage = Self { bench, number };
         service::beat(&stage.bench.ports).await.expect("store");
         stage
@@ -503,6 +507,9 @@ const fn create(wallet: Wallet) -> CreateRoom {
 
 /// Rounds of one race that have numbers of their own.
 const ROUNDS_MAX: u64 = 1_000_000;
+
+/// More than any round lasts.
+const ROUND_SECONDS: u64 = 1_000;
 
 /// Wallets of one round that have numbers of their own.
 const WALLETS_MAX: u32 = 64;

@@ -1,14 +1,14 @@
 //! The ports of this process: real ones, and in development the testkit's fakes.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use async_trait::async_trait;
-use session_axum::Dispatch;
+use session_axum::{Dispatch, ProcessClock};
 use session_core::outbox::{Intent, Outcome};
 use session_core::policy::Policy;
 use session_core::ports::{
-    Clock, Effects, Entropy, NameRegistry, PortError, PortErrorKind, Store, VerificationMirror,
+    Effects, Entropy, NameRegistry, PortError, PortErrorKind, Store, VerificationMirror,
 };
 use session_core::service::Ports;
 use session_core::types::{Timestamp, Wallet};
@@ -38,16 +38,13 @@ impl Parts {
             Database::Sqlite { url, .. } => {
                 let store = SqliteStore::open(url, SqliteOptions::default()).await?;
                 store.migrate().await?;
-                store.migrate().await?;
                 (Arc::new(store.clone()), Some(store))
             }
         };
         let (names, verifications) = outside(config.environment);
         let ports = Ports {
             store,
-            clock: Arc::new(SystemClock {
-                offset_seconds: config.clock_offset_seconds,
-            }),
+            clock: Arc::new(ProcessClock::moved_by(config.clock_offset_seconds)),
             entropy: Arc::new(SystemEntropy),
             names,
             verifications,
@@ -73,23 +70,6 @@ fn outside(environment: Environment) -> (Arc<dyn NameRegistry>, Arc<dyn Verifica
             Arc::new(FakeVerifications::everybody()),
         ),
         Environment::Production => (Arc::new(Unconfigured), Arc::new(Unconfigured)),
-    }
-}
-
-/// The clock of the machine, moved where a test of several clocks or of a restart asks for it.
-#[derive(Debug)]
-struct SystemClock {
-    offset_seconds: i64,
-}
-
-impl Clock for SystemClock {
-    fn now(&self) -> Timestamp {
-        // A clock before 1970 is read as 1970.
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default()
-            .as_secs();
-        Timestamp::from_unix(now.saturating_add_signed(self.offset_seconds))
     }
 }
 

@@ -18,9 +18,9 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use serde_json::json;
 use session_axum::{App, Workers, router, workers};
 use session_core::media::agora::AgoraIssuer;
-use session_core::service::beat;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Semaphore;
 use tower::ServiceExt;
 
 use crate::config::{Config, Environment};
@@ -28,6 +28,8 @@ use crate::parts::{Failure, Parts};
 
 /// Longest header block, request line included (`security.md` G1).
 const HEADER_BYTES_MAX: usize = 16 * 1024;
+/// Connections at once; more wait until one ends.
+const CONNECTIONS_MAX: usize = 8 * 1024;
 /// How often observations are folded into their buckets.
 const METRICS_UPKEEP: Duration = Duration::from_secs(5);
 /// Bounds of the request times, in seconds.
@@ -56,7 +58,7 @@ pub(crate) async fn serve(config: &Config) -> Result<(), Failure> {
 
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let stop = async move {
+    let mut told = async move || {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
@@ -65,10 +67,20 @@ pub(crate) async fn serve(config: &Config) -> Result<(), Failure> {
     if let Some(address) = config.metrics_listen {
         serve_metrics(address, metrics).await?;
     }
-    accept(listener, &router(app), stop, config.shutdown).await;
-    workers.stop().await;
-    parts.close().await;
-    tracing::info!("stopped");
+    let connections = accept(listener, &router(app), told()).await;
+    tracing::info!("draining");
+    // Whatever has not ended by then comes up again when its claim ends; who is told twice is in
+    // a hurry.
+    let drained = tokio::time::timeout(config.shutdown, async {
+        tokio::select! {
+            () = told() => false,
+            () = drain(connections, workers, parts) => true,
+        }
+    });
+    match drained.await {
+        Ok(true) => tracing::info!("stopped"),
+        Ok(false) | Err(_) => tracing::warn!("stopped before everything had ended"),
+    }
     Ok(())
 }
 
@@ -89,10 +101,10 @@ fn record_metrics() -> Result<PrometheusHandle, Failure> {
     Ok(handle)
 }
 
-/// One pass of every background worker; the summary goes to standard output.
+/// One pass of every background worker; the summary goes to standard output. It does not beat: a
+/// sweep by hand is no server, and while none is alive nobody is silent.
 pub(crate) async fn sweep_once(config: &Config) -> Result<(), Failure> {
     let parts = Parts::open(config).await?;
-    beat(&parts.ports).await?;
     let lanes: Vec<_> = workers::sweep(&parts.ports)
         .await?
         .into_iter()
@@ -128,46 +140,53 @@ fn announce(config: &Config, address: SocketAddr) {
     tracing::info!("open http://{address}/health and http://{address}/rooms/active");
 }
 
-/// Accepts connections until `stop`, then lets requests in flight finish.
+/// Accepts connections until `stop`; those that are still open are handed back.
 async fn accept(
     listener: TcpListener,
     routes: &Router,
     stop: impl Future<Output = ()>,
-    drain: Duration,
-) {
+) -> GracefulShutdown {
     let connections = GracefulShutdown::new();
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let mut stop = pin!(stop);
     loop {
-        tokio::select! {
+        let next = async {
+            // Never closed, so there is always a place in the end.
+            let place = places.clone().acquire_owned().await.ok();
+            (place, listener.accept().await)
+        };
+        let (place, accepted) = tokio::select! {
             biased;
             () = &mut stop => break,
-            accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) => {
-                    // Answers are small and waited for.
-                    let _ = stream.set_nodelay(true);
-                    let connection = connections.watch(connection(stream, peer, routes.clone()));
-                    tokio::spawn(async move {
-                        if let Err(error) = connection.await {
-                            tracing::debug!(%error, "connection ended");
-                        }
-                    });
-                }
-                // Out of descriptors, most likely: the pause lets some come back.
-                Err(error) => {
-                    tracing::warn!(%error, "cannot accept");
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                }
+            next = next => next,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                // Answers are small and waited for.
+                let _ = stream.set_nodelay(true);
+                let connection = connections.watch(connection(stream, peer, routes.clone()));
+                tokio::spawn(async move {
+                    let _place = place;
+                    if let Err(error) = connection.await {
+                        tracing::debug!(%error, "connection ended");
+                    }
+                });
+            }
+            // Out of descriptors, most likely: the pause lets some come back.
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept");
+                tokio::time::sleep(Duration::from_millis(50)).await;
             }
         }
     }
-    drop(listener);
-    tracing::info!("draining");
-    if tokio::time::timeout(drain, connections.shutdown())
-        .await
-        .is_err()
-    {
-        tracing::warn!("requests were still in flight when the drain ended");
-    }
+    connections
+}
+
+/// Lets requests in flight finish, workers end their pass, and closes the database.
+async fn drain(connections: GracefulShutdown, workers: Workers, parts: Parts) {
+    connections.shutdown().await;
+    workers.stop().await;
+    parts.close().await;
 }
 
 fn connection(
@@ -202,7 +221,7 @@ async fn serve_metrics(address: SocketAddr, handle: PrometheusHandle) -> Result<
     tracing::info!("metrics on http://{}/metrics", listener.local_addr()?);
     tokio::spawn(async move {
         let never = std::future::pending();
-        accept(listener, &routes, never, Duration::ZERO).await;
+        accept(listener, &routes, never).await;
     });
     Ok(())
 }

@@ -24,6 +24,9 @@ pub(crate) async fn ready(State(app): State<App>) -> Response {
     if app.pulse().is_some_and(|pulse| !pulse.beats()) {
         reasons.push("the workers do not beat");
     }
+    if app.pulse().is_some_and(|pulse| !pulse.all_run()) {
+        reasons.push("a worker has ended");
+    }
     if reasons.is_empty() {
         Json(json!({"ready": true})).into_response()
     } else {

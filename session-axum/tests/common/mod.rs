@@ -157,3 +157,18 @@ impl Server {
             .unwrap()
     }
 }
+
+/// A body of which nothing ever comes.
+pub struct NeverEnds;
+
+impl http_body::Body for NeverEnds {
+    type Data = axum::body::Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<http_body::Frame<Self::Data>, Self::Error>>> {
+        std::task::Poll::Pending
+    }
+}

@@ -20,8 +20,9 @@ use crate::types::{Seconds, Timestamp, Wallet, decode_hex_array, encode_hex};
 pub struct AuthPolicy {
     /// How old a nonce may be.
     pub nonce_seconds: Seconds,
-    /// Outstanding nonces of one wallet. One more pushes out the oldest, so that whoever asks for
-    /// nonces in another's name cannot keep that wallet from signing in for long.
+    /// Outstanding nonces of one wallet. One more pushes out the oldest: anybody may ask for nonces
+    /// in another's name, so refusing would lock that wallet out at once, and at the rate that one
+    /// address is allowed a nonce still lives for a minute.
     pub nonces_per_wallet_max: usize,
     /// Life of an access token.
     pub access_token_seconds: Seconds,
@@ -31,7 +32,7 @@ impl Default for AuthPolicy {
     fn default() -> Self {
         Self {
             nonce_seconds: Seconds::new(300),
-            nonces_per_wallet_max: 32,
+            nonces_per_wallet_max: 128,
             access_token_seconds: Seconds::new(ACCESS_TOKEN_SECONDS),
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use session_core::auth::IssueNonce;
 use session_core::changeset::{Key, Lane, Row};
 use session_core::ledger::Credits;
-use session_core::ports::{Claim, Read};
+use session_core::ports::{Claim, Read, Store};
 use session_core::room::{
     CreateRoom, JoinRoom, LeaveRoom, Room, RoomRefusal, StayName, Visibility,
 };
@@ -14,7 +14,7 @@ use session_core::types::{RoomId, Seconds};
 use session_sqlx::{SqliteOptions, SqliteStore};
 use session_testkit::bench::Bench;
 
-use crate::common::{File, at, read_list, read_row, wallet};
+use crate::common::{File, at, fresh, inserting, read_list, read_row, room, wallet};
 
 const ROUNDS: u32 = 12;
 const JOINING: u32 = 50;
@@ -215,4 +215,32 @@ async fn all_lists_of_one_read_are_of_one_instant() {
     }
     coming_and_going.await.unwrap();
     assert!(seen[0] > 0 && seen[1] > 0, "{seen:?}");
+}
+
+#[tokio::test]
+async fn a_due_row_of_an_unknown_kind_keeps_no_other_from_its_turn() {
+    let opened = fresh().await;
+    let unjoined = Room {
+        unjoined_until: Some(at(1)),
+        live_seats: 0,
+        ..room(1)
+    };
+    opened.store.commit(&inserting([unjoined])).await.unwrap();
+    let mut hand = opened.file.by_hand().await;
+    sqlx::query(
+        "INSERT INTO work (row_key, lane, due_at, fence, leased_until) \
+        SELECT 'booking/1', lane, 0, 0, NULL FROM work",
+    )
+    .execute(&mut hand)
+    .await
+    .unwrap();
+    let claim = Claim {
+        lane: Lane::Rooms,
+        now: at(2),
+        lease: Seconds::new(30),
+        rows_max: 1,
+    };
+    assert_eq!(opened.store.claim_due(&claim).await.unwrap(), []);
+    let claimed = opened.store.claim_due(&claim).await.unwrap();
+    assert_eq!(claimed[0].key, Key::Room(room(1).id));
 }

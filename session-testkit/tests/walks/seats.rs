@@ -1,9 +1,14 @@
-//! Two walks through a free room: who gets the last place, and who pays for ten heartbeats.
+//! Walks through a free room: who gets the last place, who pays for ten heartbeats, and what two
+//! clocks make of one stay.
 
-use session_core::changeset::{Expect, Key, Rejection, Unique, Version, Write};
+use std::sync::Arc;
+
+use session_core::changeset::{Expect, Key, Lane, Rejection, Unique, Version, Write};
 use session_core::ledger::AccountKind;
 use session_core::room::{Heartbeat, JoinRoom, LeaveRoom, RoomRefusal, StayName};
+use session_core::service::{Ports, execute, work_lane};
 use session_core::types::{Id128, RoomId, Seconds, TransferId};
+use session_testkit::time::ManualClock;
 
 use crate::Walk;
 
@@ -218,4 +223,64 @@ async fn a_server_whose_clock_is_behind_charges_nothing() {
     let same_second = walk.decide(&beat, &walk.load(&beat).await);
     assert!(same_second.changeset.is_empty());
     walk.assert_sound();
+}
+
+/// Ports of a server whose clock is behind the bench's by this much.
+fn ports_behind(walk: &Walk, span: u64) -> Ports {
+    let now = walk.now().before(Seconds::new(span));
+    Ports {
+        clock: Arc::new(ManualClock::at(now)),
+        ..walk.bench.ports.clone()
+    }
+}
+
+#[tokio::test]
+async fn nobody_pays_for_the_difference_between_two_servers_clocks() {
+    for skew in [4, 30, 60] {
+        let walk = Walk::new().await;
+        let behind = ports_behind(&walk, skew);
+        let wallet = walk.wallet(1).await;
+        let room = Some(walk.room_of(wallet).await);
+        let joined = execute(&behind, &JoinRoom { wallet, room }).await.unwrap();
+        let connection = Some(joined.unwrap().connection);
+        // The other server's workers look at once.
+        for lane in Lane::ALL {
+            work_lane(&walk.bench.ports, lane).await.unwrap();
+        }
+        let stay = StayName {
+            wallet,
+            room,
+            connection,
+        };
+        let left = execute(&behind, &LeaveRoom(stay)).await.unwrap().unwrap();
+        assert_eq!(
+            left.charged,
+            Seconds::ZERO,
+            "clocks that differ by {skew} s"
+        );
+    }
+}
+
+#[tokio::test]
+async fn whoever_beats_through_the_server_that_is_behind_is_not_silent_to_the_other() {
+    let walk = Walk::new().await;
+    let wallet = walk.wallet(1).await;
+    let room = Some(walk.room_of(wallet).await);
+    let behind = ports_behind(&walk, 60);
+    let joined = execute(&behind, &JoinRoom { wallet, room }).await.unwrap();
+    let connection = Some(joined.unwrap().connection);
+    let stay = StayName {
+        wallet,
+        room,
+        connection,
+    };
+    for _ in 0..5 {
+        walk.bench
+            .pass_with_workers(Seconds::new(80))
+            .await
+            .unwrap();
+        let behind = ports_behind(&walk, 60);
+        let beat = execute(&behind, &Heartbeat(stay)).await.unwrap();
+        assert!(beat.is_ok(), "{beat:?}");
+    }
 }
