@@ -75,7 +75,7 @@ struct Shared {
 
 /// Renders the metrics of the process.
 #[derive(Clone)]
-pub struct MetricsText(Arc<dyn Fn() -> String + Send + Sync>);
+struct MetricsText(Arc<dyn Fn() -> String + Send + Sync>);
 
 impl std::fmt::Debug for MetricsText {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -61,7 +61,7 @@ macro_rules! codes {
 codes! {
     /// The wallet hosts a room.
     AlreadyHosting: CONFLICT, "already_hosting_free_room", "already_hosting_free_room",
-        "this wallet hosts an active free room; leave or join it first";
+        "this wallet hosts an active free room; join and leave it, or wait until it closes";
     /// The wallet is in a room.
     AlreadyInRoom: CONFLICT, "already_in_free_room", "already_in_free_room",
         "this wallet is in a free room; leave it first";

@@ -1,4 +1,4 @@
-//! Every number a rule uses, in one value.
+//! The numbers of the rules, in one value.
 
 use crate::auth::AuthPolicy;
 use crate::ledger::CreditPolicy;

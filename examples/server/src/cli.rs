@@ -60,6 +60,9 @@ pub(crate) struct Flags {
     /// `pretty` or `json` [env LOG_FORMAT].
     #[arg(long, global = true)]
     pub(crate) log_format: Option<String>,
+    /// Which lines are logged [env RUST_LOG, default info].
+    #[arg(long, global = true, value_name = "FILTER")]
+    pub(crate) rust_log: Option<String>,
     /// How long a drain may take [env SESSION_SHUTDOWN_SECONDS, default 20].
     #[arg(long, global = true, value_name = "SECONDS")]
     pub(crate) shutdown_seconds: Option<String>,

@@ -17,7 +17,7 @@ use thiserror::Error;
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::Flags;
-use crate::secrets::{DevSecrets, SecretError, read_secret};
+use crate::secrets::{DevSecrets, Keeping, SecretError, read_secret};
 
 const LISTEN_DEFAULT: &str = "127.0.0.1:3338";
 const DATABASE_URL_DEFAULT: &str = "sqlite://session.db";
@@ -84,31 +84,39 @@ pub(crate) struct Config {
 }
 
 impl Config {
-    /// Reads flags and environment.
-    pub(crate) fn read(flags: &Flags) -> Result<Self, ConfigError> {
+    /// Reads flags and environment. Secrets that are drawn for development are kept beside the
+    /// database only where `keeping` says so.
+    pub(crate) fn read(flags: &Flags, keeping: Keeping) -> Result<Self, ConfigError> {
         refuse_unbuilt()?;
         let environment = environment(flags)?;
         let database = database(flags, environment)?;
+        let listen = listen(flags)?;
+        let metrics_listen = setting("METRICS_LISTEN", flags.metrics_listen.as_ref())?
+            .map(|text| parse("METRICS_LISTEN", &text, "an address such as 127.0.0.1:9100"))
+            .transpose()?;
+        let cors_origins = cors_origins(flags)?;
+        let clock_offset_seconds = clock_offset(flags, environment)?;
+        let shutdown = shutdown(flags)?;
+        let log = log(flags, environment)?;
+        // Secrets come last: a start that is refused for anything else draws and keeps none.
         let mut dev = match environment {
-            Environment::Development => Some(DevSecrets::beside(&database)),
+            Environment::Development => Some(DevSecrets::beside(&database, keeping)),
             Environment::Production => None,
         };
         let (jwt_keys, is_jwt_drawn) = jwt_keys(environment, dev.as_mut())?;
         let (app_id, certificate, is_media_drawn) = media(flags, dev.as_mut())?;
         Ok(Self {
             environment,
-            listen: listen(flags)?,
-            metrics_listen: setting("METRICS_LISTEN", flags.metrics_listen.as_ref())?
-                .map(|text| parse("METRICS_LISTEN", &text, "an address such as 127.0.0.1:9100"))
-                .transpose()?,
+            listen,
+            metrics_listen,
             database,
             app_id,
             certificate,
             jwt_keys,
-            cors_origins: cors_origins(flags)?,
-            clock_offset_seconds: clock_offset(flags, environment)?,
-            shutdown: shutdown(flags)?,
-            log: log(flags, environment)?,
+            cors_origins,
+            clock_offset_seconds,
+            shutdown,
+            log,
             is_media_drawn,
             is_jwt_drawn,
         })
@@ -215,6 +223,18 @@ fn refuse_unbuilt() -> Result<(), ConfigError> {
             ));
         }
     }
+    for (name, built) in [
+        ("MEDIA_PROVIDER", "agora"),
+        ("SESSION_FAILPOINTS", ""),
+        ("SESSION_STRICT", "off"),
+    ] {
+        if setting(name, None)?.is_some_and(|value| value != built) {
+            return Err(invalid(
+                name,
+                "this build does not have that yet".to_owned(),
+            ));
+        }
+    }
     Ok(())
 }
 
@@ -258,13 +278,10 @@ fn database(flags: &Flags, environment: Environment) -> Result<Database, ConfigE
     }
     let path = url
         .strip_prefix("sqlite://")
-        .filter(|path| !path.is_empty())
-        .map(|path| {
-            // What follows a question mark are options of the driver.
-            PathBuf::from(path.split('?').next().unwrap_or_default())
-        });
+        .filter(|path| !path.is_empty() && !path.starts_with(':') && !path.contains(['?', '%']))
+        .map(PathBuf::from);
     match path {
-        Some(path) if !path.as_os_str().is_empty() => {
+        Some(path) => {
             // The file is made where it is missing, its folder is not.
             let folder = path
                 .parent()
@@ -277,9 +294,10 @@ fn database(flags: &Flags, environment: Environment) -> Result<Database, ConfigE
                 None => Ok(Database::Sqlite { url, path }),
             }
         }
-        _ => Err(invalid(
+        // Options of the driver would undo what the store promises.
+        None => Err(invalid(
             "DATABASE_URL",
-            "not sqlite://PATH or memory:".to_owned(),
+            "not sqlite://PATH, a path without options, or memory:".to_owned(),
         )),
     }
 }
@@ -418,7 +436,7 @@ fn log(flags: &Flags, environment: Environment) -> Result<Log, ConfigError> {
         Some("json") => true,
         Some(_) => return Err(invalid("LOG_FORMAT", "not pretty or json".to_owned())),
     };
-    let filter = setting("RUST_LOG", None)?.unwrap_or_else(|| "info".to_owned());
+    let filter = setting("RUST_LOG", flags.rust_log.as_ref())?.unwrap_or_else(|| "info".to_owned());
     EnvFilter::try_new(&filter).map_err(|error| invalid("RUST_LOG", error.to_string()))?;
     Ok(Log { is_json, filter })
 }

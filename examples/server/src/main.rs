@@ -24,9 +24,10 @@ mod serve;
 use std::process::ExitCode;
 
 use clap::Parser;
-use config::Config;
 
 use cli::{Cli, Task};
+use config::Config;
+use secrets::Keeping;
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -38,7 +39,11 @@ fn main() -> ExitCode {
             return ExitCode::from(code);
         }
     };
-    let config = match Config::read(&cli.settings) {
+    let keeping = match cli.task {
+        Some(Task::CheckConfig) => Keeping::OnlyRead,
+        None | Some(Task::Serve | Task::Migrate | Task::Sweep { .. }) => Keeping::Kept,
+    };
+    let config = match Config::read(&cli.settings, keeping) {
         Ok(config) => config,
         Err(error) => {
             eprintln!("unusable configuration: {error}");

@@ -56,21 +56,34 @@ pub(crate) fn read_secret(name: &'static str) -> Result<Option<String>, SecretEr
             let text = fs::read_to_string(&path).map_err(|error| failed(error.to_string()))?;
             // Editors end files with a newline, which is no part of a secret.
             let text = text.trim_end_matches(['\r', '\n']).to_owned();
-            Ok(Some(text).filter(|text| !text.is_empty()))
+            if text.is_empty() {
+                return Err(failed("is empty".to_owned()));
+            }
+            Ok(Some(text))
         }
     }
+}
+
+/// Whether secrets that are drawn are written to disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Keeping {
+    /// They are, beside the database.
+    Kept,
+    /// Only what is on disk already is read.
+    OnlyRead,
 }
 
 /// Secrets drawn at random, kept beside the database so that a restart keeps tokens valid.
 #[derive(Debug)]
 pub(crate) struct DevSecrets {
     path: Option<PathBuf>,
+    keeping: Keeping,
     members: Option<Map<String, Value>>,
 }
 
 impl DevSecrets {
     /// The secrets that belong to a database; with none on disk, they live as long as the process.
-    pub(crate) fn beside(database: &Database) -> Self {
+    pub(crate) fn beside(database: &Database, keeping: Keeping) -> Self {
         let path = match database {
             Database::Memory => None,
             Database::Sqlite { path, .. } => {
@@ -81,6 +94,7 @@ impl DevSecrets {
         };
         Self {
             path,
+            keeping,
             members: None,
         }
     }
@@ -112,8 +126,10 @@ impl DevSecrets {
         let Some(path) = &self.path else {
             return Ok(drawn);
         };
-        if !path.exists() {
-            self.keep(path, &drawn)?;
+        match (path.exists(), self.keeping) {
+            (true, _) => {}
+            (false, Keeping::Kept) => self.keep(path, &drawn)?,
+            (false, Keeping::OnlyRead) => return Ok(drawn),
         }
         let text = fs::read_to_string(path).map_err(|error| self.failed(error.to_string()))?;
         match serde_json::from_str(&text) {

@@ -43,6 +43,9 @@ pub(crate) async fn serve(config: &Config) -> Result<(), Failure> {
         .await
         .map_err(|error| format!("cannot listen on {}: {error}", config.listen))?;
     let metrics = record_metrics()?;
+    if let Some(address) = config.metrics_listen {
+        serve_metrics(address, metrics.clone()).await?;
+    }
     let parts = Parts::open(config).await?;
     let workers = Workers::start(parts.ports.clone()).await?;
     let media = AgoraIssuer::new(config.app_id.clone(), config.certificate.clone());
@@ -51,7 +54,6 @@ pub(crate) async fn serve(config: &Config) -> Result<(), Failure> {
         .with_cors(config.cors_origins.clone())
         .with_workers(&workers);
     if config.environment == Environment::Development {
-        let metrics = metrics.clone();
         app = app.with_metrics(move || metrics.render());
     }
     announce(config, listener.local_addr()?);
@@ -64,9 +66,6 @@ pub(crate) async fn serve(config: &Config) -> Result<(), Failure> {
             _ = interrupt.recv() => {}
         }
     };
-    if let Some(address) = config.metrics_listen {
-        serve_metrics(address, metrics).await?;
-    }
     let connections = accept(listener, &router(app), told()).await;
     tracing::info!("draining");
     // Whatever has not ended by then comes up again when its claim ends; who is told twice is in
@@ -128,7 +127,10 @@ pub(crate) async fn sweep_once(config: &Config) -> Result<(), Failure> {
 /// Says in plain words what runs here.
 fn announce(config: &Config, address: SocketAddr) {
     match config.environment {
-        Environment::Production => tracing::info!("production"),
+        Environment::Production => {
+            tracing::info!("production");
+            tracing::warn!("not configured: names and verifications; grants answer 503");
+        }
         Environment::Development => {
             tracing::warn!("development: not for real users; these parts are fake:");
         }

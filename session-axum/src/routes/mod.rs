@@ -6,6 +6,7 @@ mod health;
 mod rooms;
 
 use axum::Router;
+use axum::body::HttpBody;
 use axum::extract::Request;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{from_fn, from_fn_with_state};
@@ -58,7 +59,10 @@ async fn head_without_body(request: Request, next: axum::middleware::Next) -> Re
     let is_head = request.method() == axum::http::Method::HEAD;
     let response = next.run(request).await;
     if is_head {
-        let (parts, _) = response.into_parts();
+        let (mut parts, body) = response.into_parts();
+        if let Some(length) = body.size_hint().exact() {
+            parts.headers.insert(header::CONTENT_LENGTH, length.into());
+        }
         return Response::from_parts(parts, axum::body::Body::empty());
     }
     response

@@ -7,7 +7,7 @@ use core::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::jwt::{ACCESS_TOKEN_SECONDS, AccessClaims};
+use super::jwt::AccessClaims;
 use crate::changeset::{Draft, Fact, Key, Loaded};
 use crate::crypto::{Signature, eip191};
 use crate::ports::{Read, Snapshot, StoreError};
@@ -21,11 +21,9 @@ pub struct AuthPolicy {
     /// How old a nonce may be.
     pub nonce_seconds: Seconds,
     /// Outstanding nonces of one wallet. One more pushes out the oldest: anybody may ask for nonces
-    /// in another's name, so refusing would lock that wallet out at once, and at the rate that one
-    /// address is allowed a nonce still lives for a minute.
+    /// in another's name, so refusing would lock that wallet out at once; with this many, a nonce
+    /// outlives half a minute of all that one address may ask for.
     pub nonces_per_wallet_max: usize,
-    /// Life of an access token.
-    pub access_token_seconds: Seconds,
 }
 
 impl Default for AuthPolicy {
@@ -33,7 +31,6 @@ impl Default for AuthPolicy {
         Self {
             nonce_seconds: Seconds::new(300),
             nonces_per_wallet_max: 128,
-            access_token_seconds: Seconds::new(ACCESS_TOKEN_SECONDS),
         }
     }
 }
@@ -219,11 +216,7 @@ impl Command for SignIn {
             };
             draft.journal(cx.now, fact);
         }
-        let claims = AccessClaims {
-            sub: self.wallet,
-            iat: cx.now,
-            exp: cx.now.after(cx.policy.auth.access_token_seconds),
-        };
+        let claims = AccessClaims::issued_to(self.wallet, cx.now);
         Verdict::Done(Decision::granted(draft, claims))
     }
 }

@@ -6,7 +6,8 @@ use alloc::vec::Vec;
 use super::*;
 use crate::auth::{Challenge, ChallengeKey};
 use crate::ledger::{
-    Account, AccountKey, AccountKind, Action, LedgerError, Owner, Reason, Reference, Transfer,
+    Account, AccountKey, AccountKind, Action, Guard, LedgerError, Owner, Reason, Reference,
+    Transfer,
 };
 use crate::media::{Channel, MediaUid};
 use crate::outage::Service;
@@ -256,6 +257,33 @@ fn several_transfers_of_one_changeset_see_each_other() {
         first.version(),
         Some(Version::FIRST),
         "one write of the account"
+    );
+}
+
+#[test]
+fn a_guarded_transfer_says_in_the_receipt_how_much_moved() {
+    let mut world = World::new();
+    let mut draft = Draft::new();
+    draft.transfer(grant(1, 10));
+    committed(&mut world, draft);
+    let use_up = |n: u8| Transfer {
+        id: TransferId::derive("use", &[&[n]]),
+        debit: account(1, AccountKind::Wallet),
+        credit: account(2, AccountKind::Wallet),
+        ..grant(1, 8)
+    };
+    for (n, moved) in [(1, 8), (2, 2), (3, 0)] {
+        let mut draft = Draft::new();
+        draft.guarded_transfer(use_up(n), Guard::UpTo);
+        let receipt = committed(&mut world, draft);
+        assert_eq!(receipt.moved[&use_up(n).id], moved);
+    }
+    let mut draft = Draft::new();
+    draft.guarded_transfer(use_up(4), Guard::AtLeast(1));
+    let refused = LedgerError::Insufficient(use_up(4).debit);
+    assert_eq!(
+        apply(&world, &draft.finish()),
+        Err(Rejection::Ledger(refused))
     );
 }
 

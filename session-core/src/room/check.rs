@@ -3,11 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::depart::evict;
-use super::view::StayView;
-use super::{Closing, Departure, Room, RoomPolicy, Seat, charge_until, meter};
+use super::view::{StayView, shared_now};
+use super::{Closing, Departure, Metered, Room, RoomPolicy, charge_until, meter};
 use crate::changeset::{Draft, Fact, Fence, Key, Loaded};
 use crate::ledger::usage;
-use crate::outage::Outages;
+use crate::outage::{Outages, Service};
 use crate::ports::{Read, Snapshot, StoreError};
 use crate::service::{Answers, Command, Context, Decision, Never, Ports, Verdict};
 use crate::types::{ConnectionId, RoomId, Seconds, Timestamp};
@@ -72,19 +72,20 @@ impl Command for CheckSeat {
             return Verdict::Done(Decision::granted(draft, SeatChecked::Evicted { closed }));
         }
 
+        // Who was metered lately is only looked at later: metering it would judge thresholds at the
+        // instant of that metering, by what is left now.
         let is_stale = at.since(seat.metered_to) >= policy.check_after_seconds;
-        let until = if is_stale {
-            charge_until(seat, at)
+        let mut metered = if is_stale {
+            meter(seat, charge_until(seat, at), available, &outages, policy)
         } else {
-            seat.metered_to
+            Metered::unchanged(seat, available)
         };
-        let mut metered = meter(seat, until, available, &outages, policy);
         let reply = if metered.debited > Seconds::ZERO {
             SeatChecked::Metered
         } else {
             SeatChecked::NotYet
         };
-        metered.seat.check_at = next_check(&metered.seat, at, &outages, policy);
+        metered.seat.check_at = next_check(&metered, at, &outages, policy);
         if let Some(account) = view.account(seat.wallet) {
             draft.expect(account);
         }
@@ -100,15 +101,30 @@ impl Command for CheckSeat {
     }
 }
 
-/// When to look at a seat again: when it would be evicted for silence, and before that when it
-/// would want metering. Never at once, so that a seat cannot keep a worker busy.
-fn next_check(seat: &Seat, at: Timestamp, outages: &Outages, policy: &RoomPolicy) -> Timestamp {
+/// When to look at a seat again: when it would be evicted for silence or for lack of credit, and
+/// before that when it would want metering. Never at once, so that a seat cannot keep a worker
+/// busy.
+fn next_check(
+    metered: &Metered,
+    at: Timestamp,
+    outages: &Outages,
+    policy: &RoomPolicy,
+) -> Timestamp {
+    let Metered {
+        seat, remaining, ..
+    } = metered;
     let evict_at = outages
         .silent_from(seat.last_seen_at)
         .after(policy.silence_max_seconds)
         .after(Seconds::new(1));
     let meter_at = seat.metered_to.max(at).after(policy.check_after_seconds);
-    evict_at.min(meter_at).max(at.after(Seconds::new(1)))
+    let spent_at = seat.exhausted_at.filter(|_| *remaining == Seconds::ZERO);
+    let spent_at = spent_at.map_or(Timestamp::MAX, |since| {
+        let grace_ends = since.after(policy.exhausted_max_seconds);
+        grace_ends.max(seat.lease_until).after(Seconds::new(1))
+    });
+    let soonest = at.after(Seconds::new(1));
+    evict_at.min(meter_at).min(spent_at).max(soonest)
 }
 
 /// A worker closes a room that it claimed, if nobody joined in time.
@@ -120,33 +136,44 @@ pub struct CloseUnjoined {
     pub fence: Fence,
 }
 
+/// What [`CloseUnjoined`] needs to see.
+#[derive(Debug, Clone)]
+pub struct UnjoinedView {
+    room: Loaded<Room>,
+    service: Option<Service>,
+}
+
 impl Command for CloseUnjoined {
-    type View = Loaded<Room>;
+    type View = UnjoinedView;
     /// Whether it was closed.
     type Reply = bool;
     type Refusal = Never;
 
     async fn load(&self, ports: &Ports, _: &Context<'_>) -> Result<Self::View, StoreError> {
-        let key = Key::Room(self.room);
-        Ok(Snapshot::load(ports.store(), &[Read::Row(key.clone())])
-            .await?
-            .row(key))
+        let (room, service) = (Key::Room(self.room), Key::Service(()));
+        let reads = [Read::Row(room.clone()), Read::Row(service.clone())];
+        let snapshot = Snapshot::load(ports.store(), &reads).await?;
+        Ok(UnjoinedView {
+            room: snapshot.row(room),
+            service: snapshot.row::<Service>(service).value().cloned(),
+        })
     }
 
     fn decide(&self, view: &Self::View, cx: &Context<'_>, _: &Answers) -> Verdict<Self> {
         let mut draft = Draft::new();
-        let Some(room) = view.value().filter(|room| room.is_overdue(cx.now)) else {
+        let at = shared_now(view.service.as_ref(), cx);
+        let Some(room) = view.room.value().filter(|room| room.is_overdue(at)) else {
             return Verdict::Done(Decision::granted(draft, false));
         };
         draft.expect_claimed(Key::Room(self.room), self.fence);
         draft.journal(
-            cx.now,
+            at,
             Fact::RoomClosed {
                 room: room.id,
                 why: Closing::Unjoined,
             },
         );
-        draft.update(view, room.closed(cx.now, Closing::Unjoined));
+        draft.update(&view.room, room.closed(at, Closing::Unjoined));
         Verdict::Done(Decision::granted(draft, true))
     }
 }
@@ -155,6 +182,7 @@ impl Command for CloseUnjoined {
 mod tests {
     use alloc::vec;
 
+    use super::super::Seat;
     use super::super::testing::{at, cx, room, seat};
     use super::*;
     use crate::changeset::{Expect, Row, Write};
@@ -225,6 +253,31 @@ mod tests {
     }
 
     #[test]
+    fn a_look_that_meters_nothing_judges_no_threshold() {
+        let lively = Seat {
+            last_seen_at: at(40),
+            metered_to: at(40),
+            ..seat(2)
+        };
+        let looked_at = checked_seat(&check(50, &view(lively, 100)));
+        assert!(looked_at.undelivered.is_empty() && !looked_at.low_raised);
+    }
+
+    #[test]
+    fn a_spent_seat_is_looked_at_when_its_grace_ends() {
+        let spent = Seat {
+            last_seen_at: at(179),
+            metered_to: at(179),
+            exhausted_at: Some(at(100)),
+            ..seat(2)
+        };
+        let looked_at = checked_seat(&check(180, &view(spent.clone(), 0)));
+        assert_eq!(looked_at.check_at, at(191));
+        let refilled = checked_seat(&check(180, &view(spent, 500)));
+        assert_eq!(refilled.check_at, at(210));
+    }
+
+    #[test]
     fn whoever_has_neither_credit_nor_lease_goes_after_the_grace() {
         let spent = Seat {
             last_seen_at: at(195),
@@ -244,7 +297,10 @@ mod tests {
             fence: Fence::new(1),
         };
         for (now, closes) in [(119, false), (120, true)] {
-            let view = super::super::testing::loaded(room(0));
+            let view = UnjoinedView {
+                room: super::super::testing::loaded(room(0)),
+                service: None,
+            };
             let Verdict::Done(decision) =
                 command.decide(&view, &cx(&policy, now), &Answers::default())
             else {

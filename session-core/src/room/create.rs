@@ -2,10 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::view::shared_now;
 use super::{Closing, Room, RoomRefusal, RoomState, Seat, Visibility};
-use crate::changeset::{Draft, Fact, Loaded};
+use crate::changeset::{Draft, Fact, Key, Loaded};
 use crate::ledger::{CreditAccounts, Gate, credit_gate};
 use crate::media::Channel;
+use crate::outage::Service;
 use crate::ports::{Read, Snapshot, StoreError};
 use crate::service::{Answers, Command, Context, Decision, Ports, Verdict};
 use crate::types::{RoomId, Wallet};
@@ -36,6 +38,7 @@ pub struct RoomCreated {
 #[derive(Debug, Clone)]
 pub struct CreateView {
     credits: CreditAccounts,
+    service: Option<Service>,
     seat: Option<Loaded<Seat>>,
     hosted: Option<Loaded<Room>>,
 }
@@ -49,10 +52,11 @@ impl Command for CreateRoom {
         let seat = Read::LiveSeatOf(self.wallet);
         let hosted = Read::ActiveRoomOf(self.wallet);
         let mut reads = CreditAccounts::reads(self.wallet);
-        reads.extend([seat.clone(), hosted.clone()]);
+        reads.extend([seat.clone(), hosted.clone(), Read::Row(Key::Service(()))]);
         let snapshot = Snapshot::load(ports.store(), &reads).await?;
         Ok(CreateView {
             credits: CreditAccounts::of(self.wallet, &snapshot),
+            service: snapshot.row::<Service>(Key::Service(())).value().cloned(),
             seat: snapshot.first(&seat),
             hosted: snapshot.first(&hosted),
         })
@@ -60,6 +64,7 @@ impl Command for CreateRoom {
 
     fn decide(&self, view: &CreateView, cx: &Context<'_>, answers: &Answers) -> Verdict<Self> {
         let policy = &cx.policy.rooms;
+        let at = shared_now(view.service.as_ref(), cx);
         let mut draft = Draft::new();
         match credit_gate(
             &view.credits,
@@ -77,26 +82,26 @@ impl Command for CreateRoom {
         }
         if let Some(hosted) = &view.hosted {
             // A room that nobody joined in time does not block its host until a worker comes.
-            let Some(overdue) = hosted.value().filter(|room| room.is_overdue(cx.now)) else {
+            let Some(overdue) = hosted.value().filter(|room| room.is_overdue(at)) else {
                 return refused(draft, RoomRefusal::AlreadyHosting);
             };
             draft.journal(
-                cx.now,
+                at,
                 Fact::RoomClosed {
                     room: overdue.id,
                     why: Closing::Unjoined,
                 },
             );
-            draft.update(hosted, overdue.closed(cx.now, Closing::Unjoined));
+            draft.update(hosted, overdue.closed(at, Closing::Unjoined));
         }
         let room = Room {
             id: RoomId::from_random(cx.fresh.id),
             host: self.wallet,
             visibility: self.visibility,
             ai_enabled: self.ai_enabled,
-            created_at: cx.now,
+            created_at: at,
             state: RoomState::Active,
-            unjoined_until: Some(cx.now.after(policy.unjoined_max_seconds)),
+            unjoined_until: Some(at.after(policy.unjoined_max_seconds)),
             live_seats: 0,
         };
         let reply = RoomCreated {
@@ -105,7 +110,7 @@ impl Command for CreateRoom {
             visibility: room.visibility,
         };
         draft.journal(
-            cx.now,
+            at,
             Fact::RoomCreated {
                 room: room.id,
                 host: room.host,
@@ -138,6 +143,7 @@ mod tests {
                 account(AccountKind::GrantBase, 1, 0, 1800),
                 account(AccountKind::GrantBonus, 1, 0, 0),
             ),
+            service: None,
             seat: seat.map(loaded),
             hosted: hosted.map(loaded),
         }

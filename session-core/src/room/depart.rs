@@ -104,8 +104,9 @@ fn depart(
                 .map(|seat| charge_until(seat, view.at(seat, cx)))?;
             end_stay(view, other, Departure::RoomClosed, until, cx, draft)?;
         }
-        draft.journal(cx.now, Fact::RoomClosed { room: room.id, why });
-        draft.update(loaded_room, room.closed(cx.now, why));
+        let at = view.at(seat, cx);
+        draft.journal(at, Fact::RoomClosed { room: room.id, why });
+        draft.update(loaded_room, room.closed(at, why));
     } else {
         let live_seats = room.live_seats.saturating_sub(1);
         draft.update(

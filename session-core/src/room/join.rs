@@ -80,6 +80,7 @@ impl Command for JoinRoom {
 
     fn decide(&self, view: &JoinView, cx: &Context<'_>, answers: &Answers) -> Verdict<Self> {
         let policy = &cx.policy.rooms;
+        let at = shared_now(view.service.as_ref(), cx);
         let mut draft = Draft::new();
         let gate = credit_gate(
             &view.credits,
@@ -99,7 +100,7 @@ impl Command for JoinRoom {
         // A room that nobody joined in time is closed, whether or not a worker came by already.
         let active = view.room.as_ref().and_then(|loaded| {
             let room = loaded.value()?;
-            (room.is_active() && !room.is_overdue(cx.now)).then_some((loaded, room))
+            (room.is_active() && !room.is_overdue(at)).then_some((loaded, room))
         });
         let Some((loaded, room)) = active else {
             return refused(draft, RoomRefusal::RoomNotFound);
@@ -108,7 +109,6 @@ impl Command for JoinRoom {
         let Some(slot) = free_slot(&seats, policy) else {
             return refused(draft, RoomRefusal::RoomFull);
         };
-        let at = shared_now(view.service.as_ref(), cx);
         let seat = self.seat(room, slot, &seats, at, cx);
         let reply = Joined {
             room: room.id,
@@ -137,7 +137,7 @@ impl Command for JoinRoom {
             },
         );
         draft.journal(
-            cx.now,
+            at,
             Fact::Joined {
                 connection: seat.connection,
                 room: room.id,

@@ -17,6 +17,18 @@ pub struct Metered {
     pub remaining: Seconds,
 }
 
+impl Metered {
+    /// A seat that is not metered now.
+    #[must_use]
+    pub fn unchanged(seat: &Seat, available: Seconds) -> Self {
+        Self {
+            seat: seat.clone(),
+            debited: Seconds::ZERO,
+            remaining: available,
+        }
+    }
+}
+
 /// Up to which instant a seat is charged when its own client did not just speak: to the end of the
 /// last lease, or to the last call where that is later, and never beyond `now`
 /// (`spec/README.md`, "Who pays for silence").

@@ -29,7 +29,8 @@ use crate::ledger::CreditRefusal;
 use crate::media::{Channel, Ttl};
 use crate::types::{RoomId, Seconds, Timestamp, Wallet};
 
-/// The numbers of free rooms. The defaults are those of `rooms-and-sessions.md` section 8.
+/// The numbers of free rooms. The defaults are those of `rooms-and-sessions.md` sections 4 and 8;
+/// how long a room may stay unjoined and a spent seat may be held is our own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RoomPolicy {

@@ -30,7 +30,7 @@ pub(super) struct Around {
 
 impl StayView {
     /// Reads what metering needs; more where the seat may come to an end: because it is
-    /// `departing`, silent for too long, or without credit.
+    /// `departing`, silent for too long, or, to a worker, without credit.
     pub(super) async fn load(
         ports: &Ports,
         cx: &Context<'_>,
@@ -63,7 +63,7 @@ impl StayView {
             }
             let at = view.at(&live, cx);
             let ends = live.is_silent(at, &view.outages(at, cx), &cx.policy.rooms)
-                || live.exhausted_at.is_some();
+                || (wallet.is_none() && live.exhausted_at.is_some());
             if departing || ends {
                 view.around = Some(Around::load(&mut snapshot, ports, live.room).await?);
                 let others = view.around.iter().flat_map(|around| &around.seats);

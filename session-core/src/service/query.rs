@@ -3,8 +3,9 @@
 use alloc::vec::Vec;
 
 use super::Ports;
-use crate::changeset::Loaded;
+use crate::changeset::{Key, Loaded};
 use crate::ledger::{CreditAccounts, Credits};
+use crate::outage::Service;
 use crate::ports::{Read, Snapshot, StoreError};
 use crate::room::Room;
 use crate::types::Wallet;
@@ -27,8 +28,14 @@ pub type ActiveRoom = Room;
 /// [`StoreError`].
 pub async fn active_rooms(ports: &Ports) -> Result<Vec<ActiveRoom>, StoreError> {
     let read = Read::ActiveOpenRooms(ports.policy.rooms.active_list_max);
-    let snapshot = Snapshot::load(ports.store(), core::slice::from_ref(&read)).await?;
+    let service = Key::Service(());
+    let reads = [read.clone(), Read::Row(service.clone())];
+    let snapshot = Snapshot::load(ports.store(), &reads).await?;
     let now = ports.clock.now();
+    let now = snapshot
+        .row::<Service>(service)
+        .value()
+        .map_or(now, |service| service.shared_now(now, &ports.policy.outage));
     let rooms = snapshot.list::<Room>(&read);
     let rooms = rooms
         .iter()

@@ -50,6 +50,11 @@ fn a_setting_that_is_no_use_stops_the_start_and_is_named() {
         (&[("SESSION_LISTEN", "nonsense")], "SESSION_LISTEN"),
         (&[("PORT", "70000")], "PORT"),
         (&[("DATABASE_URL", "mysql://nobody")], "DATABASE_URL"),
+        (&[("DATABASE_URL", "sqlite://:memory:")], "DATABASE_URL"),
+        (&[("DATABASE_URL", "sqlite://a.db?mode=ro")], "DATABASE_URL"),
+        (&[("MEDIA_PROVIDER", "livekit")], "MEDIA_PROVIDER"),
+        (&[("SESSION_STRICT", "on")], "SESSION_STRICT"),
+        (&[("RPC_URL", "http://127.0.0.1:1")], "RPC_URL"),
         (&[("ENVIRONMENT", "staging")], "ENVIRONMENT"),
         (&[("JWT_SECRET", "short")], "JWT_SECRET"),
         (&[("AGORA_APP_ID", "xyz"), media[1]], "AGORA_APP_ID"),
@@ -60,6 +65,10 @@ fn a_setting_that_is_no_use_stops_the_start_and_is_named() {
         (&[media[0]], "AGORA_APP_CERTIFICATE"),
         (
             &[("SESSION_CLOCK_OFFSET_SECONDS", "soon")],
+            "SESSION_CLOCK_OFFSET_SECONDS",
+        ),
+        (
+            &[("SESSION_CLOCK_OFFSET_SECONDS", "-9223372036854775808")],
             "SESSION_CLOCK_OFFSET_SECONDS",
         ),
         (&[production], "JWT_SECRET"),
@@ -99,6 +108,14 @@ fn check_config_shows_every_setting_and_no_secret() {
         ("AGORA_APP_ID", APP_ID),
         ("AGORA_APP_CERTIFICATE", APP_CERTIFICATE),
     ];
+    let (code, said) = run(folder.path(), &["check-config"], &[]);
+    assert_eq!(code, Some(0), "{said}");
+    let left = std::fs::read_dir(folder.path()).expect("it is there");
+    assert_eq!(
+        left.count(),
+        0,
+        "looking at the configuration writes nothing"
+    );
     let (code, said) = run(folder.path(), &["check-config"], &settings);
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("127.0.0.1:4555"), "{said}");
@@ -133,6 +150,9 @@ fn a_secret_may_come_from_a_file_that_only_its_owner_reads() {
         assert_eq!(code, Some(expected), "{mode:o}: {said}");
         assert!(expected == 0 || said.contains("JWT_SECRET"), "{said}");
     }
+    std::fs::write(&path, "\n").expect("it writes");
+    let (code, said) = run(folder.path(), &["check-config"], &settings);
+    assert_eq!(code, Some(2), "an empty file is no secret: {said}");
 }
 
 #[test]
