@@ -34,12 +34,12 @@ macro_rules! races {
 }
 
 races! {
-    joins_seat_exactly_the_capacity: 3;
-    one_wallet_gets_one_seat: 5;
-    one_host_gets_one_room: 5;
-    a_second_is_charged_once: 3;
-    a_nonce_is_used_once: 3;
-    the_base_grant_is_given_once: 5;
-    the_bonus_is_given_once: 5;
-    nobody_pays_after_the_end: 5;
+    joins_seat_exactly_the_capacity: 20;
+    one_wallet_gets_one_seat: 30;
+    one_host_gets_one_room: 30;
+    a_second_is_charged_once: 20;
+    a_nonce_is_used_once: 20;
+    the_base_grant_is_given_once: 30;
+    the_bonus_is_given_once: 30;
+    nobody_pays_after_the_end: 30;
 }
