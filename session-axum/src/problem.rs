@@ -118,6 +118,9 @@ codes! {
     /// This deployment has no such part.
     NotConfigured: SERVICE_UNAVAILABLE, "not_configured", "not_configured",
         "this server is not configured for that";
+    /// The process cannot work at the moment.
+    NotReady: SERVICE_UNAVAILABLE, "not_ready", "not_ready",
+        "the server cannot work at the moment; the reasons say why";
     /// No verification.
     NotVerified: FORBIDDEN, "not_verified", "not_verified",
         "this wallet is not verified";

@@ -231,7 +231,7 @@ async fn unknown_paths_and_methods_are_404_in_text() {
 #[tokio::test]
 async fn head_answers_like_get_without_a_body() {
     let server = Server::new();
-    for path in ["/health", "/rooms/active", "/nope"] {
+    for path in ["/health", "/rooms/active", "/nope", "/credits"] {
         let get = server.raw("GET", path, None, "").await;
         let head = server.raw("HEAD", path, None, "").await;
         assert_eq!(head.status, get.status, "{path}");

@@ -184,6 +184,7 @@ async fn requests(seen: &mut Seen) {
     let long = format!("/health?{}", "x".repeat(4 * 1024));
     seen.check(Code::UriTooLong, &server.raw("GET", &long, None, "").await);
     server.store.set_down(true);
+    seen.check(Code::NotReady, &server.raw("GET", "/ready", None, "").await);
     let down = server.get("/credits", wallet).await;
     seen.check(Code::StoreUnavailable, &down);
     assert_eq!(down.header("retry-after"), Some("1"));

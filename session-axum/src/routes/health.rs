@@ -2,12 +2,13 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use super::not_found;
 use crate::App;
+use crate::problem::{Code, Problem};
 
 /// `GET /health`: the process answers. Exactly this body.
 pub(crate) async fn health() -> Json<Value> {
@@ -15,7 +16,7 @@ pub(crate) async fn health() -> Json<Value> {
 }
 
 /// `GET /ready`: the database answers and the workers beat; else 503 with the reasons.
-pub(crate) async fn ready(State(app): State<App>) -> Response {
+pub(crate) async fn ready(State(app): State<App>) -> Result<Json<Value>, Problem> {
     let mut reasons = Vec::new();
     if let Err(error) = app.ports().store.ping().await {
         tracing::warn!(%error, "not ready");
@@ -28,15 +29,10 @@ pub(crate) async fn ready(State(app): State<App>) -> Response {
         reasons.push("a worker has ended");
     }
     if reasons.is_empty() {
-        Json(json!({"ready": true})).into_response()
+        Ok(Json(json!({"ready": true})))
     } else {
-        let body = Json(json!({"ready": false, "reasons": reasons}));
-        (
-            StatusCode::SERVICE_UNAVAILABLE,
-            [(header::RETRY_AFTER, "1")],
-            body,
-        )
-            .into_response()
+        let problem = Problem::new(Code::NotReady).with("ready", false);
+        Err(problem.with("reasons", reasons))
     }
 }
 
