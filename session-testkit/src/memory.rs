@@ -3,13 +3,10 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use session_core::auth::ChallengeKey;
-use session_core::changeset::{Changeset, Key, Receipt, Row, Unique, Version, World, apply};
+use session_core::changeset::{Changeset, Receipt, World, apply};
 use session_core::ports::{
     Claim, Claimed, CommitError, Read, Store, StoreError, StoreErrorKind, StoredRow,
 };
-use session_core::room::{Room, Visibility};
-use session_core::types::{Id128, RoomId};
 
 /// Everything in memory, behind one lock. Nothing outlives the process.
 #[derive(Debug, Default)]
@@ -59,7 +56,7 @@ impl Store for MemoryStore {
     async fn read(&self, reads: &[Read]) -> Result<Vec<Vec<StoredRow>>, StoreError> {
         self.check_up()?;
         let world = self.lock();
-        Ok(reads.iter().map(|read| read_from(&world, read)).collect())
+        Ok(reads.iter().map(|read| world.read(read)).collect())
     }
 
     async fn commit(&self, changeset: &Changeset) -> Result<Receipt, CommitError> {
@@ -84,69 +81,5 @@ impl Store for MemoryStore {
 
     async fn ping(&self) -> Result<(), StoreError> {
         self.check_up()
-    }
-}
-
-fn read_from(world: &World, read: &Read) -> Vec<StoredRow> {
-    let by_key = |key: &Key| world.row(key).map(|(version, row)| stored(*version, row));
-    match read {
-        Read::Row(key) => by_key(key).into_iter().collect(),
-        Read::LiveSeatOf(wallet) => world
-            .holder(&Unique::LiveSeatOf(*wallet))
-            .and_then(by_key)
-            .into_iter()
-            .collect(),
-        Read::ActiveRoomOf(wallet) => world
-            .holder(&Unique::ActiveRoomOf(*wallet))
-            .and_then(by_key)
-            .into_iter()
-            .collect(),
-        Read::LiveSeatsIn(room) => {
-            let slots = Unique::Slot(*room, u8::MIN)..=Unique::Slot(*room, u8::MAX);
-            world.holders_in(slots).filter_map(by_key).collect()
-        }
-        Read::ChallengesOf(wallet) => {
-            let name = |byte| {
-                Key::Challenge(ChallengeKey {
-                    wallet: *wallet,
-                    nonce: [byte; 32],
-                })
-            };
-            let found = world.rows_in(name(0)..=name(0xff));
-            let mut found: Vec<StoredRow> =
-                found.map(|(version, row)| stored(version, row)).collect();
-            found.sort_by_key(|stored| match &stored.row {
-                Row::Challenge(challenge) => (challenge.issued_at, challenge.key.nonce),
-                _ => Default::default(),
-            });
-            found
-        }
-        Read::ActiveOpenRooms(max) => active_open_rooms(world, *max),
-    }
-}
-
-fn active_open_rooms(world: &World, max: u32) -> Vec<StoredRow> {
-    let name = |byte| Key::Room(RoomId::from_bytes([byte; 16]));
-    let mut rooms: Vec<(Version, &Room)> = world
-        .rows_in(name(0)..=name(0xff))
-        .filter_map(|(version, row)| match row {
-            Row::Room(room) if room.is_active() && room.visibility == Visibility::Open => {
-                Some((version, room))
-            }
-            _ => None,
-        })
-        .collect();
-    rooms.sort_by_key(|(_, room)| (std::cmp::Reverse(room.created_at), room.id));
-    rooms.truncate(usize::try_from(max).unwrap_or(usize::MAX));
-    rooms
-        .into_iter()
-        .map(|(version, room)| stored(version, &room.clone().into()))
-        .collect()
-}
-
-fn stored(version: Version, row: &Row) -> StoredRow {
-    StoredRow {
-        version,
-        row: row.clone(),
     }
 }

@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use async_trait::async_trait;
-use session_core::changeset::{Changeset, Key, Receipt, Row, Unique, World, apply};
+use session_core::changeset::{Changeset, Receipt, World, apply};
 use session_core::outbox::{Intent, Outcome};
 use session_core::policy::Policy;
 use session_core::ports::{
@@ -116,7 +116,7 @@ struct Tiny(Mutex<World>);
 impl Store for Tiny {
     async fn read(&self, reads: &[Read]) -> Result<Vec<Vec<StoredRow>>, StoreError> {
         let world = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(reads.iter().map(|read| find(&world, read)).collect())
+        Ok(reads.iter().map(|read| world.read(read)).collect())
     }
 
     async fn commit(&self, changeset: &Changeset) -> Result<Receipt, CommitError> {
@@ -138,38 +138,6 @@ impl Store for Tiny {
 
     async fn ping(&self) -> Result<(), StoreError> {
         Ok(())
-    }
-}
-
-fn find(world: &World, read: &Read) -> Vec<StoredRow> {
-    let by_key = |key: &Key| {
-        world.row(key).map(|(version, row)| StoredRow {
-            version: *version,
-            row: row.clone(),
-        })
-    };
-    let by_unique = |unique| world.holder(unique).and_then(by_key).into_iter().collect();
-    match read {
-        Read::Row(key) => by_key(key).into_iter().collect(),
-        Read::LiveSeatOf(wallet) => by_unique(&Unique::LiveSeatOf(*wallet)),
-        Read::ActiveRoomOf(wallet) => by_unique(&Unique::ActiveRoomOf(*wallet)),
-        Read::LiveSeatsIn(room) => {
-            let slots = Unique::Slot(*room, u8::MIN)..=Unique::Slot(*room, u8::MAX);
-            world.holders_in(slots).filter_map(by_key).collect()
-        }
-        Read::ActiveOpenRooms(_) | Read::ChallengesOf(_) => {
-            let listed = |row: &Row| match (read, row) {
-                (Read::ActiveOpenRooms(_), Row::Room(room)) => room.is_active(),
-                (Read::ChallengesOf(wallet), Row::Challenge(found)) => found.key.wallet == *wallet,
-                _ => false,
-            };
-            let rows = world.rows().filter(|(_, _, row)| listed(row));
-            rows.map(|(_, version, row)| StoredRow {
-                version,
-                row: row.clone(),
-            })
-            .collect()
-        }
     }
 }
 

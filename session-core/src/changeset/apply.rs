@@ -3,12 +3,12 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
+use super::world::{Work, World};
 use super::{
-    Changeset, Due, Entry, Expect, Fact, Fence, Key, Lane, Receipt, Record, Row, Unique, Version,
-    Write,
+    Changeset, Entry, Expect, Fact, Fence, Key, Receipt, Record, Row, Unique, Version, Write,
 };
 use crate::ledger::{Account, AccountKey, Action, Book, LedgerError, Posted, Transfer, post};
-use crate::types::{EntryId, Timestamp, TransferId};
+use crate::types::TransferId;
 
 /// Why a changeset is refused. Nothing of it is written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -45,173 +45,6 @@ impl Rejection {
                     | LedgerError::DeadlinePassed(_)
             ),
             Self::Fenced(_) | Self::Malformed(_) => false,
-        }
-    }
-}
-
-/// A due row's place in its queue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Work {
-    /// When, and in which queue.
-    pub due: Due,
-    /// How often it was claimed.
-    pub fence: Fence,
-    /// Until when the last claim holds.
-    pub leased_until: Option<Timestamp>,
-}
-
-/// The rows that a store holds, or those of them that a changeset names.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct World {
-    rows: BTreeMap<Key, (Version, Row)>,
-    uniques: BTreeMap<Unique, Key>,
-    transfers: BTreeMap<TransferId, Transfer>,
-    resolutions: BTreeMap<TransferId, TransferId>,
-    work: BTreeMap<Key, Work>,
-    journal: BTreeMap<EntryId, Entry>,
-}
-
-impl World {
-    /// Nothing at all.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Puts a row in place as a store found it.
-    pub fn put_row(&mut self, version: Version, row: Row) {
-        for unique in row.uniques() {
-            self.uniques.insert(unique, row.key());
-        }
-        self.rows.insert(row.key(), (version, row));
-    }
-
-    /// Puts a transfer in place as a store found it.
-    pub fn put_transfer(&mut self, transfer: Transfer) {
-        if let Action::Post { of } | Action::Void { of } = transfer.action {
-            self.resolutions.insert(of, transfer.id);
-        }
-        self.transfers.insert(transfer.id, transfer);
-    }
-
-    /// Puts a due row's place in its queue in place as a store found it.
-    pub fn put_work(&mut self, key: Key, work: Work) {
-        self.work.insert(key, work);
-    }
-
-    /// A row.
-    #[must_use]
-    pub fn row(&self, key: &Key) -> Option<&(Version, Row)> {
-        self.rows.get(key)
-    }
-
-    /// Every row, by name.
-    pub fn rows(&self) -> impl Iterator<Item = (&Key, Version, &Row)> {
-        self.rows
-            .iter()
-            .map(|(key, (version, row))| (key, *version, row))
-    }
-
-    /// The rows whose names lie in a range, by name.
-    pub fn rows_in(
-        &self,
-        names: core::ops::RangeInclusive<Key>,
-    ) -> impl Iterator<Item = (Version, &Row)> {
-        self.rows
-            .range(names)
-            .map(|(_, (version, row))| (*version, row))
-    }
-
-    /// Who holds the values in a range, by value.
-    pub fn holders_in(
-        &self,
-        values: core::ops::RangeInclusive<Unique>,
-    ) -> impl Iterator<Item = &Key> {
-        self.uniques.range(values).map(|(_, key)| key)
-    }
-
-    /// Who has what only one may have.
-    #[must_use]
-    pub fn holder(&self, unique: &Unique) -> Option<&Key> {
-        self.uniques.get(unique)
-    }
-
-    /// Every transfer, by identifier.
-    pub fn transfers(&self) -> impl Iterator<Item = &Transfer> {
-        self.transfers.values()
-    }
-
-    /// Every journal entry, by identifier.
-    pub fn journal(&self) -> impl Iterator<Item = &Entry> {
-        self.journal.values()
-    }
-
-    /// A due row's place in its queue.
-    #[must_use]
-    pub fn work(&self, key: &Key) -> Option<&Work> {
-        self.work.get(key)
-    }
-
-    /// Claims up to `n` rows of a lane that are due and not under a claim that still holds, the
-    /// longest due first.
-    pub fn claim(
-        &mut self,
-        lane: Lane,
-        now: Timestamp,
-        until: Timestamp,
-        n: usize,
-    ) -> Vec<(Key, Fence)> {
-        let mut due: Vec<(Timestamp, Key)> = self
-            .work
-            .iter()
-            .filter(|(_, work)| work.due.lane == lane && work.due.at <= now)
-            .filter(|(_, work)| work.leased_until.is_none_or(|until| until <= now))
-            .map(|(key, work)| (work.due.at, key.clone()))
-            .collect();
-        due.sort();
-        due.truncate(n);
-        let mut claimed = Vec::with_capacity(due.len());
-        for (_, key) in due {
-            if let Some(work) = self.work.get_mut(&key) {
-                work.fence = work.fence.next();
-                work.leased_until = Some(until);
-                claimed.push((key, work.fence));
-            }
-        }
-        claimed
-    }
-
-    /// Takes over what [`apply`] found.
-    pub fn absorb(&mut self, delta: &Delta) {
-        for key in &delta.deletes {
-            self.remove(key);
-        }
-        // All uniques of changed rows go before any comes, so that a value may change hands.
-        for put in delta.puts.values() {
-            self.remove(&put.row.key());
-        }
-        for put in delta.puts.values() {
-            self.put_row(put.version, put.row.clone());
-        }
-        for transfer in &delta.transfers {
-            self.put_transfer(*transfer);
-        }
-        for entry in &delta.journal {
-            self.journal.insert(entry.id, entry.clone());
-        }
-        for (key, work) in &delta.work {
-            match work {
-                Some(work) => self.work.insert(key.clone(), *work),
-                None => self.work.remove(key),
-            };
-        }
-    }
-
-    fn remove(&mut self, key: &Key) {
-        if let Some((_, row)) = self.rows.remove(key) {
-            for unique in row.uniques() {
-                self.uniques.remove(&unique);
-            }
         }
     }
 }

@@ -11,11 +11,13 @@ mod journal;
 mod row;
 #[cfg(test)]
 mod tests;
+mod world;
 
-pub use apply::{Delta, Put, Rejection, Work, World, apply};
+pub use apply::{Delta, Put, Rejection, apply};
 pub use draft::{Draft, Loaded};
 pub use journal::{Entry, Fact};
 pub use row::{Due, InvalidKey, Key, Lane, Record, Row, Unique};
+pub use world::{Work, World};
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;

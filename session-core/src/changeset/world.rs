@@ -1,0 +1,234 @@
+//! The rows that a changeset is applied to.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use super::apply::Delta;
+use super::{Due, Entry, Fence, Key, Lane, Row, Unique, Version};
+use crate::auth::ChallengeKey;
+use crate::ledger::{Action, Transfer};
+use crate::ports::{Read, StoredRow};
+use crate::room::{Room, Visibility};
+use crate::types::{EntryId, Id128, RoomId, Timestamp, TransferId};
+
+/// A due row's place in its queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Work {
+    /// When, and in which queue.
+    pub due: Due,
+    /// How often it was claimed.
+    pub fence: Fence,
+    /// Until when the last claim holds.
+    pub leased_until: Option<Timestamp>,
+}
+
+/// The rows that a store holds, or those of them that a changeset names.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct World {
+    pub(super) rows: BTreeMap<Key, (Version, Row)>,
+    pub(super) uniques: BTreeMap<Unique, Key>,
+    pub(super) transfers: BTreeMap<TransferId, Transfer>,
+    pub(super) resolutions: BTreeMap<TransferId, TransferId>,
+    pub(super) work: BTreeMap<Key, Work>,
+    pub(super) journal: BTreeMap<EntryId, Entry>,
+}
+
+impl World {
+    /// Nothing at all.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Puts a row in place as a store found it.
+    pub fn put_row(&mut self, version: Version, row: Row) {
+        for unique in row.uniques() {
+            self.uniques.insert(unique, row.key());
+        }
+        self.rows.insert(row.key(), (version, row));
+    }
+
+    /// Puts a transfer in place as a store found it.
+    pub fn put_transfer(&mut self, transfer: Transfer) {
+        if let Action::Post { of } | Action::Void { of } = transfer.action {
+            self.resolutions.insert(of, transfer.id);
+        }
+        self.transfers.insert(transfer.id, transfer);
+    }
+
+    /// Puts a due row's place in its queue in place as a store found it.
+    pub fn put_work(&mut self, key: Key, work: Work) {
+        self.work.insert(key, work);
+    }
+
+    /// A row.
+    #[must_use]
+    pub fn row(&self, key: &Key) -> Option<&(Version, Row)> {
+        self.rows.get(key)
+    }
+
+    /// Every row, by name.
+    pub fn rows(&self) -> impl Iterator<Item = (&Key, Version, &Row)> {
+        self.rows
+            .iter()
+            .map(|(key, (version, row))| (key, *version, row))
+    }
+
+    /// Who has what only one may have.
+    #[must_use]
+    pub fn holder(&self, unique: &Unique) -> Option<&Key> {
+        self.uniques.get(unique)
+    }
+
+    /// Every transfer, by identifier.
+    pub fn transfers(&self) -> impl Iterator<Item = &Transfer> {
+        self.transfers.values()
+    }
+
+    /// Every journal entry, by identifier.
+    pub fn journal(&self) -> impl Iterator<Item = &Entry> {
+        self.journal.values()
+    }
+
+    /// A due row's place in its queue.
+    #[must_use]
+    pub fn work(&self, key: &Key) -> Option<&Work> {
+        self.work.get(key)
+    }
+
+    /// What a read finds. Stores that load rows from elsewhere load at least those that a read
+    /// may find, and let this say which of them it does, and in which order.
+    #[must_use]
+    pub fn read(&self, read: &Read) -> Vec<StoredRow> {
+        match read {
+            Read::Row(key) => self.stored(key).into_iter().collect(),
+            Read::LiveSeatOf(wallet) => self.held(&Unique::LiveSeatOf(*wallet)),
+            Read::ActiveRoomOf(wallet) => self.held(&Unique::ActiveRoomOf(*wallet)),
+            Read::LiveSeatsIn(room) => {
+                let slots = Unique::Slot(*room, u8::MIN)..=Unique::Slot(*room, u8::MAX);
+                let holders = self.uniques.range(slots).map(|(_, key)| key);
+                holders.filter_map(|key| self.stored(key)).collect()
+            }
+            Read::ChallengesOf(wallet) => {
+                let name = |byte| {
+                    Key::Challenge(ChallengeKey {
+                        wallet: *wallet,
+                        nonce: [byte; 32],
+                    })
+                };
+                let mut found = Vec::new();
+                for (_, (version, row)) in self.rows.range(name(0)..=name(0xff)) {
+                    if let Row::Challenge(challenge) = row {
+                        let place = (challenge.issued_at, challenge.key.nonce);
+                        found.push((place, stored(*version, row)));
+                    }
+                }
+                found.sort_by_key(|(place, _)| *place);
+                found.into_iter().map(|(_, stored)| stored).collect()
+            }
+            Read::ActiveOpenRooms(max) => self.active_open_rooms(*max),
+        }
+    }
+
+    fn active_open_rooms(&self, max: u32) -> Vec<StoredRow> {
+        let name = |byte| Key::Room(RoomId::from_bytes([byte; 16]));
+        let mut rooms: Vec<(&Room, Version, &Row)> = Vec::new();
+        for (_, (version, row)) in self.rows.range(name(0)..=name(0xff)) {
+            if let Row::Room(room) = row
+                && room.is_active()
+                && room.visibility == Visibility::Open
+            {
+                rooms.push((room, *version, row));
+            }
+        }
+        rooms.sort_by_key(|(room, ..)| (core::cmp::Reverse(room.created_at), room.id));
+        rooms.truncate(usize::try_from(max).unwrap_or(usize::MAX));
+        let found = rooms.into_iter();
+        found
+            .map(|(_, version, row)| stored(version, row))
+            .collect()
+    }
+
+    fn held(&self, unique: &Unique) -> Vec<StoredRow> {
+        let holder = self.uniques.get(unique);
+        holder
+            .and_then(|key| self.stored(key))
+            .into_iter()
+            .collect()
+    }
+
+    fn stored(&self, key: &Key) -> Option<StoredRow> {
+        let (version, row) = self.rows.get(key)?;
+        Some(stored(*version, row))
+    }
+
+    /// Claims up to `n` rows of a lane that are due and not under a claim that still holds, the
+    /// longest due first.
+    pub fn claim(
+        &mut self,
+        lane: Lane,
+        now: Timestamp,
+        until: Timestamp,
+        n: usize,
+    ) -> Vec<(Key, Fence)> {
+        let mut due: Vec<(Timestamp, Key)> = self
+            .work
+            .iter()
+            .filter(|(_, work)| work.due.lane == lane && work.due.at <= now)
+            .filter(|(_, work)| work.leased_until.is_none_or(|until| until <= now))
+            .map(|(key, work)| (work.due.at, key.clone()))
+            .collect();
+        due.sort();
+        due.truncate(n);
+        let mut claimed = Vec::with_capacity(due.len());
+        for (_, key) in due {
+            if let Some(work) = self.work.get_mut(&key) {
+                work.fence = work.fence.next();
+                work.leased_until = Some(until);
+                claimed.push((key, work.fence));
+            }
+        }
+        claimed
+    }
+
+    /// Takes over what [`apply`] found.
+    pub fn absorb(&mut self, delta: &Delta) {
+        for key in &delta.deletes {
+            self.remove(key);
+        }
+        // All uniques of changed rows go before any comes, so that a value may change hands.
+        for put in delta.puts.values() {
+            self.remove(&put.row.key());
+        }
+        for put in delta.puts.values() {
+            self.put_row(put.version, put.row.clone());
+        }
+        for transfer in &delta.transfers {
+            self.put_transfer(*transfer);
+        }
+        for entry in &delta.journal {
+            self.journal.insert(entry.id, entry.clone());
+        }
+        for (key, work) in &delta.work {
+            match work {
+                Some(work) => self.work.insert(key.clone(), *work),
+                None => self.work.remove(key),
+            };
+        }
+    }
+
+    fn remove(&mut self, key: &Key) {
+        if let Some((_, row)) = self.rows.remove(key) {
+            for unique in row.uniques() {
+                self.uniques.remove(&unique);
+            }
+        }
+    }
+}
+
+fn stored(version: Version, row: &Row) -> StoredRow {
+    StoredRow {
+        version,
+        row: row.clone(),
+    }
+}
