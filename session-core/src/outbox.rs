@@ -35,6 +35,9 @@ impl Default for OutboxPolicy {
     }
 }
 
+/// The longest note that is kept of what the outside said, in characters.
+pub const NOTE_CHARS_MAX: usize = 500;
+
 /// What may be done about an intent whose outcome is not known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -161,7 +164,7 @@ impl Intent {
             },
         };
         next.state = state;
-        next.note = note.cloned();
+        next.note = note.map(|said| shortened(said));
         // What can be asked is asked for ever: giving up would leave moved money without a grant.
         // And what asking found undone is tried once more, however often was asked.
         let exhausted = next.attempts >= policy.attempts_max
@@ -173,6 +176,12 @@ impl Intent {
         next.due_at = now.after(pause_after(next.attempts, policy));
         next
     }
+}
+
+/// What is kept of what the outside said: no character that some column cannot hold.
+fn shortened(said: &str) -> String {
+    let kept = said.chars().filter(|character| *character != '\0');
+    kept.take(NOTE_CHARS_MAX).collect()
 }
 
 fn pause_after(attempts: u32, policy: &OutboxPolicy) -> Seconds {
@@ -238,6 +247,20 @@ mod tests {
         assert_eq!(undone.state, IntentState::Pending);
         let again = undone.after(&Outcome::NotDone("no".into()), Timestamp::EPOCH, &policy);
         assert_eq!(again.state, IntentState::Failed);
+    }
+
+    #[test]
+    fn what_the_outside_said_is_shortened_and_fits_every_column() {
+        let said = std::format!("a\0b{}", "\u{1f600}".repeat(NOTE_CHARS_MAX));
+        let policy = OutboxPolicy::default();
+        let refused = intent(IntentClass::Queryable).after(
+            &Outcome::Refused(said),
+            Timestamp::EPOCH,
+            &policy,
+        );
+        let note = refused.note.unwrap();
+        assert_eq!(note.chars().count(), NOTE_CHARS_MAX);
+        assert!(note.starts_with("ab\u{1f600}"), "{note}");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Values on their way out of columns. A column that no value is written as is corrupt.
 
+use std::cell::Cell;
 use std::str::FromStr;
 
 use serde::de::DeserializeOwned;
@@ -7,63 +8,74 @@ use session_core::changeset::Version;
 use session_core::ledger::AccountKey;
 use session_core::ports::StoreError;
 use session_core::types::{Seconds, Timestamp};
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Decode, Row, Sqlite, Type};
 
-use crate::error::{corrupt, store_error};
+use crate::error::corrupt;
 use crate::names::Named;
+use crate::value::Value;
 
-/// The columns of one row that was found.
-#[derive(Clone, Copy)]
-pub(crate) struct Columns<'r>(pub(crate) &'r SqliteRow);
+/// The columns of one row that was found, by name.
+pub(crate) struct Columns<'r> {
+    names: &'static [&'static str],
+    values: &'r [Value],
+    /// Readers ask in the order of the columns, nearly always.
+    next: Cell<usize>,
+}
 
 impl<'r> Columns<'r> {
-    pub(crate) fn text(self, column: &'static str) -> Result<&'r str, StoreError> {
-        self.get(column)
+    pub(crate) const fn new(names: &'static [&'static str], values: &'r [Value]) -> Self {
+        Self {
+            names,
+            values,
+            next: Cell::new(0),
+        }
+    }
+
+    pub(crate) fn text(&self, column: &'static str) -> Result<&'r str, StoreError> {
+        self.text_if_there(column)?.ok_or_else(|| odd(column))
     }
 
     /// A text that a value was written as.
-    pub(crate) fn parsed<T: FromStr>(self, column: &'static str) -> Result<T, StoreError> {
+    pub(crate) fn parsed<T: FromStr>(&self, column: &'static str) -> Result<T, StoreError> {
         self.text(column)?.parse().map_err(|_| odd(column))
     }
 
     pub(crate) fn parsed_or_null<T: FromStr>(
-        self,
+        &self,
         column: &'static str,
     ) -> Result<Option<T>, StoreError> {
-        let text: Option<&str> = self.get(column)?;
+        let text = self.text_if_there(column)?;
         text.map(|text| text.parse().map_err(|_| odd(column)))
             .transpose()
     }
 
-    pub(crate) fn named<T: Named>(self, column: &'static str) -> Result<T, StoreError> {
+    pub(crate) fn named<T: Named>(&self, column: &'static str) -> Result<T, StoreError> {
         T::from_name(self.text(column)?).ok_or_else(|| odd(column))
     }
 
     pub(crate) fn named_or_null<T: Named>(
-        self,
+        &self,
         column: &'static str,
     ) -> Result<Option<T>, StoreError> {
-        let name: Option<&str> = self.get(column)?;
+        let name = self.text_if_there(column)?;
         name.map(|name| T::from_name(name).ok_or_else(|| odd(column)))
             .transpose()
     }
 
-    pub(crate) fn json<T: DeserializeOwned>(self, column: &'static str) -> Result<T, StoreError> {
+    pub(crate) fn json<T: DeserializeOwned>(&self, column: &'static str) -> Result<T, StoreError> {
         serde_json::from_str(self.text(column)?).map_err(|_| odd(column))
     }
 
     /// A number of whatever width the value has.
-    pub(crate) fn number<T: TryFrom<i64>>(self, column: &'static str) -> Result<T, StoreError> {
-        let number: i64 = self.get(column)?;
+    pub(crate) fn number<T: TryFrom<i64>>(&self, column: &'static str) -> Result<T, StoreError> {
+        let number = self.number_if_there(column)?.ok_or_else(|| odd(column))?;
         T::try_from(number).map_err(|_| odd(column))
     }
 
-    pub(crate) fn seconds(self, column: &'static str) -> Result<Seconds, StoreError> {
+    pub(crate) fn seconds(&self, column: &'static str) -> Result<Seconds, StoreError> {
         self.number(column).map(Seconds::new)
     }
 
-    pub(crate) fn flag(self, column: &'static str) -> Result<bool, StoreError> {
+    pub(crate) fn flag(&self, column: &'static str) -> Result<bool, StoreError> {
         match self.number(column)? {
             0u8 => Ok(false),
             1 => Ok(true),
@@ -71,16 +83,15 @@ impl<'r> Columns<'r> {
         }
     }
 
-    pub(crate) fn time(self, column: &'static str) -> Result<Timestamp, StoreError> {
-        let unix: u64 = self.number(column)?;
-        exact_time(unix).ok_or_else(|| odd(column))
+    pub(crate) fn time(&self, column: &'static str) -> Result<Timestamp, StoreError> {
+        self.time_or_null(column)?.ok_or_else(|| odd(column))
     }
 
     pub(crate) fn time_or_null(
-        self,
+        &self,
         column: &'static str,
     ) -> Result<Option<Timestamp>, StoreError> {
-        let unix: Option<i64> = self.get(column)?;
+        let unix = self.number_if_there(column)?;
         unix.map(|unix| {
             u64::try_from(unix)
                 .ok()
@@ -90,13 +101,13 @@ impl<'r> Columns<'r> {
         .transpose()
     }
 
-    pub(crate) fn version(self) -> Result<Version, StoreError> {
+    pub(crate) fn version(&self) -> Result<Version, StoreError> {
         self.number("version").map(Version::new)
     }
 
     /// An account that is named by three columns.
     pub(crate) fn account(
-        self,
+        &self,
         kind: &'static str,
         unit: &'static str,
         owner: &'static str,
@@ -106,11 +117,31 @@ impl<'r> Columns<'r> {
         name.parse().map_err(|_| odd(kind))
     }
 
-    fn get<T: Decode<'r, Sqlite> + Type<Sqlite>>(
-        self,
-        column: &'static str,
-    ) -> Result<T, StoreError> {
-        self.0.try_get(column).map_err(store_error)
+    fn text_if_there(&self, column: &'static str) -> Result<Option<&'r str>, StoreError> {
+        match self.get(column)? {
+            Value::Null => Ok(None),
+            Value::Text(text) => Ok(Some(text)),
+            Value::Number(_) => Err(odd(column)),
+        }
+    }
+
+    fn number_if_there(&self, column: &'static str) -> Result<Option<i64>, StoreError> {
+        match self.get(column)? {
+            Value::Null => Ok(None),
+            Value::Number(number) => Ok(Some(*number)),
+            // Where rows of several kinds come in one list, all of their columns are texts.
+            Value::Text(text) => text.parse().map(Some).map_err(|_| odd(column)),
+        }
+    }
+
+    fn get(&self, column: &'static str) -> Result<&'r Value, StoreError> {
+        let mut index = self.next.get();
+        if self.names.get(index) != Some(&column) {
+            let found = self.names.iter().position(|name| *name == column);
+            index = found.ok_or_else(|| odd(column))?;
+        }
+        self.next.set(index.saturating_add(1));
+        self.values.get(index).ok_or_else(|| odd(column))
     }
 }
 

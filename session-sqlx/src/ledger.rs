@@ -1,48 +1,90 @@
 //! Transfers: appended, never changed.
 
-use std::collections::BTreeSet;
-
-use session_core::changeset::Key;
+use session_core::changeset::Rejection;
 use session_core::ledger::{Action, Reason, Reference, Transfer};
-use session_core::ports::{CommitError, StoreError};
-use session_core::types::TransferId;
-use sqlx::SqliteConnection;
+use session_core::ports::StoreError;
 
 use crate::columns::Columns;
 use crate::error::corrupt;
-use crate::statement::{Parameters, execute, fetch};
+use crate::statement::{Statement, text};
+use crate::value::{Tuple, Type, Value, Values};
 
-/// Those of a JSON list of identifiers, and those that resolve one of them.
-pub(crate) const NAMED_OR_RESOLVING: &str = "SELECT transfer.* FROM json_each($1) AS named CROSS JOIN transfer \
-    ON transfer.id = named.value \
-    UNION ALL \
-    SELECT transfer.* FROM json_each($1) AS named CROSS JOIN transfer \
-    ON transfer.resolves = named.value";
+const COLUMNS: &[&str] = &[
+    "id",
+    "debit_kind",
+    "debit_owner",
+    "credit_kind",
+    "credit_owner",
+    "unit",
+    "amount",
+    "action",
+    "deadline",
+    "resolves",
+    "reason",
+    "connection",
+    "decided_at",
+];
 
-/// `$6` is the unit of the credited account: the same, as [`post`](session_core::ledger::post) has
-/// checked.
-pub(crate) const INSERT: &str = "INSERT INTO transfer \
-    (id, debit_kind, unit, debit_owner, credit_kind, credit_owner, amount, action, deadline, \
-    resolves, reason, connection, decided_at) \
-    VALUES ($1, $2, $3, $4, $5, $7, $8, $9, $10, $11, $12, $13, $14)";
+const TYPES: &[Type] = &[
+    Type::Text,
+    Type::Text,
+    Type::Text,
+    Type::Text,
+    Type::Text,
+    Type::Text,
+    Type::Number,
+    Type::Text,
+    Type::Number,
+    Type::Text,
+    Type::Text,
+    Type::Text,
+    Type::Number,
+];
 
-/// The transfers of these identifiers, and the resolutions of those that are reservations.
-pub(crate) async fn load(
-    connection: &mut SqliteConnection,
-    ids: &BTreeSet<TransferId>,
-) -> Result<Vec<Transfer>, StoreError> {
-    if ids.is_empty() {
-        return Ok(Vec::new());
-    }
-    let found = fetch(connection, NAMED_OR_RESOLVING, Parameters::list(ids)).await?;
-    found.iter().map(|row| decode(Columns(row))).collect()
-}
+const LIST: &str = "transfer.id, transfer.debit_kind, transfer.debit_owner, transfer.credit_kind, \
+    transfer.credit_owner, transfer.unit, transfer.amount, transfer.action, transfer.deadline, \
+    transfer.resolves, transfer.reason, transfer.connection, transfer.decided_at";
 
-/// Appends a transfer.
-pub(crate) async fn append(
-    connection: &mut SqliteConnection,
-    transfer: &Transfer,
-) -> Result<(), CommitError> {
+/// Those of identifiers, and those that resolve one of them.
+pub(crate) const NAMED_OR_RESOLVING: Statement = Statement {
+    sqlite: text!(
+        "SELECT ",
+        LIST,
+        " FROM transfer WHERE id = ?1 UNION ALL SELECT ",
+        LIST,
+        " FROM transfer WHERE resolves = ?1"
+    ),
+    postgres: text!(
+        "SELECT ",
+        LIST,
+        " FROM unnest($1::text[]) AS named (id) JOIN transfer ON transfer.id = named.id \
+        UNION ALL SELECT ",
+        LIST,
+        " FROM unnest($1::text[]) AS named (id) JOIN transfer ON transfer.resolves = named.id"
+    ),
+    takes: &[Type::Text],
+    finds: TYPES,
+};
+
+const INTO: &str = "INSERT INTO transfer (id, debit_kind, debit_owner, credit_kind, credit_owner, \
+    unit, amount, action, deadline, resolves, reason, connection, decided_at) ";
+
+pub(crate) const INSERT: Statement = Statement {
+    sqlite: text!(
+        INTO,
+        "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"
+    ),
+    postgres: text!(
+        INTO,
+        "SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], \
+        $6::text[], $7::bigint[], $8::text[], $9::bigint[], $10::text[], $11::text[], \
+        $12::text[], $13::bigint[])"
+    ),
+    takes: TYPES,
+    finds: &[],
+};
+
+pub(crate) fn values(transfer: &Transfer) -> Result<Tuple, Rejection> {
     let (action, deadline, resolves) = match transfer.action {
         Action::Posted => ("posted", None, None),
         Action::Pending { deadline } => ("pending", Some(deadline), None),
@@ -53,10 +95,12 @@ pub(crate) async fn append(
         Reference::Connection(connection) => Some(connection),
         Reference::None => None,
     };
-    let parameters = Parameters::new()
-        .text(transfer.id)
-        .account(&transfer.debit)
-        .account(&transfer.credit)
+    let [debit_kind, unit, debit_owner] = account(&transfer.debit)?;
+    // The unit of both accounts is the same, as `post` of session-core has checked.
+    let [credit_kind, _, credit_owner] = account(&transfer.credit)?;
+    let mut tuple = Values::new().text(transfer.id).finish()?;
+    tuple.extend([debit_kind, debit_owner, credit_kind, credit_owner, unit]);
+    let rest = Values::new()
         .number(transfer.amount)
         .text(action)
         .time_or_null(deadline)
@@ -64,23 +108,21 @@ pub(crate) async fn append(
         .text(transfer.reason.name())
         .text_or_null(caused_by)
         .time(transfer.at);
-    // Whoever took the identifier or resolved the reservation moved the debited account.
-    execute(
-        connection,
-        &Key::Account(transfer.debit),
-        INSERT,
-        parameters,
-    )
-    .await?;
-    Ok(())
+    tuple.extend(rest.finish()?);
+    Ok(tuple)
 }
 
-fn decode(columns: Columns<'_>) -> Result<Transfer, StoreError> {
-    let resolves = columns.parsed_or_null("resolves")?;
+fn account(key: &session_core::ledger::AccountKey) -> Result<[Value; 3], Rejection> {
+    let named = Values::new().account(key).finish()?;
+    <[Value; 3]>::try_from(named).map_err(|_| Rejection::Malformed("an account has three names"))
+}
+
+pub(crate) fn decode(tuple: &[Value]) -> Result<Transfer, StoreError> {
+    let columns = Columns::new(COLUMNS, tuple);
     let action = match (
         columns.text("action")?,
         columns.time_or_null("deadline")?,
-        resolves,
+        columns.parsed_or_null("resolves")?,
     ) {
         ("posted", None, None) => Action::Posted,
         ("pending", Some(deadline), None) => Action::Pending { deadline },

@@ -51,16 +51,27 @@
 //! This crate has no features.
 
 mod columns;
-mod commit;
 mod error;
+mod fold;
+mod group;
 mod journal;
+mod lane;
 mod ledger;
 mod names;
-mod read;
+mod postgres;
 mod rows;
+mod seen;
+mod session;
 mod sqlite;
 mod statement;
+mod value;
+mod wanted;
 mod work;
 
 pub use error::OpenError;
+pub use postgres::{ALONE_MAX, CONNECTIONS_MAX, PostgresOptions, PostgresStore};
 pub use sqlite::{ACQUIRE_TIMEOUT, BUSY_TIMEOUT, READERS_MAX, SqliteOptions, SqliteStore};
+
+/// The table that remembers which migrations were applied. Not the driver's default, so that the
+/// host's own migrations in the same database stay apart.
+const MIGRATIONS_TABLE: &str = "session_migrations";

@@ -1,90 +1,102 @@
 //! Queues: which row is due, in which lane, and who has it.
 
-use std::collections::BTreeSet;
-
-use session_core::changeset::{Due, Fence, Key, Work};
-use session_core::ports::{Claim, Claimed, CommitError, StoreError};
+use session_core::changeset::{Due, Fence, Key, Rejection, Work};
+use session_core::ports::{Claim, Claimed, StoreError};
 use session_core::types::Timestamp;
-use sqlx::SqliteConnection;
 
 use crate::columns::Columns;
-use crate::statement::{Parameters, execute, fetch};
+use crate::statement::{Statement, text};
+use crate::value::{Tuple, Type, Value, Values};
 
-/// Of a JSON list of rows.
-pub(crate) const BY_NAMES: &str = "SELECT work.* FROM json_each($1) AS named CROSS JOIN work \
-    ON work.row_key = named.value";
+const COLUMNS: &[&str] = &["row_key", "lane", "due_at", "fence", "leased_until"];
 
-pub(crate) const UPSERT: &str = "INSERT INTO work (row_key, lane, due_at, fence, leased_until) \
-    VALUES ($1, $2, $3, $4, $5) \
-    ON CONFLICT (row_key) DO UPDATE SET lane = excluded.lane, due_at = excluded.due_at, \
-    fence = excluded.fence, leased_until = excluded.leased_until";
+const TYPES: &[Type] = &[
+    Type::Text,
+    Type::Text,
+    Type::Number,
+    Type::Number,
+    Type::Number,
+];
 
-pub(crate) const DELETE: &str = "DELETE FROM work WHERE row_key = $1";
+const LIST: &str = "work.row_key, work.lane, work.due_at, work.fence, work.leased_until";
 
-pub(crate) const CLAIM: &str = "UPDATE work SET fence = fence + 1, leased_until = $3 \
-    WHERE row_key IN ( \
-        SELECT row_key FROM work \
-        WHERE lane = $1 AND due_at <= $2 AND (leased_until IS NULL OR leased_until <= $2) \
-        ORDER BY due_at, row_key LIMIT $4 \
-    ) RETURNING row_key, due_at, fence";
+/// Of rows. Nobody else claims or moves them until the transaction ends.
+pub(crate) const LOCK: Statement = Statement {
+    sqlite: text!("SELECT ", LIST, " FROM work WHERE row_key = ?1"),
+    postgres: text!(
+        "SELECT ",
+        LIST,
+        " FROM unnest($1::text[]) AS named (row_key) JOIN work \
+        ON work.row_key = named.row_key ORDER BY work.row_key FOR UPDATE OF work"
+    ),
+    takes: &[Type::Text],
+    finds: TYPES,
+};
 
-/// The places in queues of these rows, of those that have one.
-pub(crate) async fn load(
-    connection: &mut SqliteConnection,
-    keys: &BTreeSet<Key>,
-) -> Result<Vec<(Key, Work)>, StoreError> {
-    let queued: Vec<String> = keys
-        .iter()
-        .filter(|key| may_be_due(key))
-        .map(Key::to_string)
-        .collect();
-    if queued.is_empty() {
-        return Ok(Vec::new());
-    }
-    let found = fetch(connection, BY_NAMES, Parameters::list(&queued)).await?;
-    found.iter().map(|row| decode(Columns(row))).collect()
-}
+const INTO: &str = "INSERT INTO work (row_key, lane, due_at, fence, leased_until) ";
 
-/// Writes a row's place in its queue, or takes it away.
-pub(crate) async fn put(
-    connection: &mut SqliteConnection,
-    key: &Key,
-    work: Option<&Work>,
-) -> Result<(), CommitError> {
-    let named = Parameters::new().text(key);
-    let (statement, parameters) = match work {
-        None => (DELETE, named),
-        Some(Work {
-            due,
-            fence,
-            leased_until,
-        }) => {
-            let placed = named.name(due.lane).time(due.at).number(fence.get());
-            (UPSERT, placed.time_or_null(*leased_until))
-        }
-    };
-    execute(connection, key, statement, parameters).await?;
-    Ok(())
-}
+const REPLACE: &str = " ON CONFLICT (row_key) DO UPDATE SET lane = excluded.lane, \
+    due_at = excluded.due_at, fence = excluded.fence, leased_until = excluded.leased_until";
 
-/// Claims due rows, the longest due first.
-pub(crate) async fn claim(
-    connection: &mut SqliteConnection,
-    claim: &Claim,
-) -> Result<Vec<Claimed>, StoreError> {
+pub(crate) const UPSERT: Statement = Statement {
+    sqlite: text!(INTO, "VALUES (?1, ?2, ?3, ?4, ?5)", REPLACE),
+    postgres: text!(
+        INTO,
+        "SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[])",
+        REPLACE
+    ),
+    takes: TYPES,
+    finds: &[],
+};
+
+pub(crate) const DELETE: Statement = Statement {
+    sqlite: "DELETE FROM work WHERE row_key = ?1",
+    postgres: "DELETE FROM work USING unnest($1::text[]) AS gone (row_key) \
+        WHERE work.row_key = gone.row_key",
+    takes: &[Type::Text],
+    finds: &[],
+};
+
+/// The longest due first. Rows that somebody else is claiming or moving just now are left to them.
+pub(crate) const CLAIM: Statement = Statement {
+    sqlite: "UPDATE work SET fence = fence + 1, leased_until = ?3 \
+        WHERE row_key IN ( \
+            SELECT row_key FROM work \
+            WHERE lane = ?1 AND due_at <= ?2 AND (leased_until IS NULL OR leased_until <= ?2) \
+            ORDER BY due_at, row_key LIMIT ?4 \
+        ) RETURNING row_key, due_at, fence",
+    postgres: "WITH due AS MATERIALIZED ( \
+            SELECT row_key FROM work \
+            WHERE lane = ($1::text[])[1] AND due_at <= ($2::bigint[])[1] \
+            AND (leased_until IS NULL OR leased_until <= ($2::bigint[])[1]) \
+            ORDER BY due_at, row_key LIMIT ($4::bigint[])[1] \
+            FOR UPDATE SKIP LOCKED \
+        ) UPDATE work SET fence = fence + 1, leased_until = ($3::bigint[])[1] \
+        FROM due WHERE work.row_key = due.row_key \
+        RETURNING work.row_key, work.due_at, work.fence",
+    takes: &[Type::Text, Type::Number, Type::Number, Type::Number],
+    finds: &[Type::Text, Type::Number, Type::Number],
+};
+
+/// The parameters of [`CLAIM`].
+pub(crate) fn claim(claim: &Claim) -> Result<Tuple, Rejection> {
     let rows_max = u64::try_from(claim.rows_max)
         .unwrap_or(u64::MAX)
         .min(i64::MAX.unsigned_abs());
-    let parameters = Parameters::new()
-        .name(claim.lane)
+    Values::new()
+        .text(claim.lane.name())
         .time(claim.now)
         .time(claim.now.after(claim.lease))
-        .number(rows_max);
-    let found = fetch(connection, CLAIM, parameters).await?;
+        .number(rows_max)
+        .finish()
+}
+
+/// What [`CLAIM`] found, the longest due first.
+pub(crate) fn claimed(found: &[Tuple]) -> Vec<Claimed> {
     // What an update returns is in no order.
     let mut claimed: Vec<(Timestamp, Key, Fence)> = Vec::new();
-    for row in &found {
-        match place(Columns(row)) {
+    for tuple in found {
+        match place(tuple) {
             Ok(place) => claimed.push(place),
             // A kind of a later version, most likely. It is under a claim now, so that it does not
             // keep the others from their turn.
@@ -92,42 +104,51 @@ pub(crate) async fn claim(
         }
     }
     claimed.sort();
-    Ok(claimed
+    claimed
         .into_iter()
         .map(|(_, key, fence)| Claimed { key, fence })
-        .collect())
+        .collect()
 }
 
-fn place(columns: Columns<'_>) -> Result<(Timestamp, Key, Fence), StoreError> {
+fn place(tuple: &[Value]) -> Result<(Timestamp, Key, Fence), StoreError> {
+    let columns = Columns::new(&["row_key", "due_at", "fence"], tuple);
     Ok((
         columns.time("due_at")?,
         columns.parsed("row_key")?,
-        fence(columns)?,
+        columns.number("fence").map(Fence::new)?,
     ))
 }
 
+pub(crate) fn values(key: &Key, work: &Work) -> Result<Tuple, Rejection> {
+    Values::new()
+        .text(key)
+        .text(work.due.lane.name())
+        .time(work.due.at)
+        .number(work.fence.get())
+        .time_or_null(work.leased_until)
+        .finish()
+}
+
+pub(crate) fn decode(tuple: &[Value]) -> Result<(Key, Work), StoreError> {
+    let columns = Columns::new(COLUMNS, tuple);
+    let key = columns.parsed("row_key")?;
+    let work = Work {
+        due: Due {
+            lane: columns.named("lane")?,
+            at: columns.time("due_at")?,
+        },
+        fence: columns.number("fence").map(Fence::new)?,
+        leased_until: columns.time_or_null("leased_until")?,
+    };
+    Ok((key, work))
+}
+
 /// Accounts and the shared beat never wait for a worker.
-const fn may_be_due(key: &Key) -> bool {
+pub(crate) const fn may_be_due(key: &Key) -> bool {
     match key {
         Key::Account(_) | Key::Service(()) => false,
         Key::Challenge(_) | Key::Idempotency(_) | Key::Intent(_) | Key::Room(_) | Key::Seat(_) => {
             true
         }
     }
-}
-
-fn decode(columns: Columns<'_>) -> Result<(Key, Work), StoreError> {
-    let work = Work {
-        due: Due {
-            lane: columns.named("lane")?,
-            at: columns.time("due_at")?,
-        },
-        fence: fence(columns)?,
-        leased_until: columns.time_or_null("leased_until")?,
-    };
-    Ok((columns.parsed("row_key")?, work))
-}
-
-fn fence(columns: Columns<'_>) -> Result<Fence, StoreError> {
-    columns.number("fence").map(Fence::new)
 }

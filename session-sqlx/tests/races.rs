@@ -1,44 +1,51 @@
-//! The races of the testkit, on one file that all rounds of a race share.
+//! The races of the testkit, on one database that all rounds of a race share, by two servers.
 
 #![allow(clippy::expect_used, reason = "a test fails by a panic")]
 
-use std::sync::Arc;
+mod support;
 
-use session_sqlx::{SqliteOptions, SqliteStore};
 use session_testkit::bench::Bench;
 use session_testkit::races;
-use tempfile::TempDir;
 
-/// A store in a file that goes away with the first value.
-async fn fresh_store() -> (TempDir, Arc<SqliteStore>) {
-    let folder = TempDir::new().expect("a folder for the file");
-    let url = format!("sqlite://{}", folder.path().join("races.db").display());
-    let store = SqliteStore::open(&url, SqliteOptions::default())
-        .await
-        .expect("a new file opens");
-    store.migrate().await.expect("a new file is migrated");
-    (folder, Arc::new(store))
-}
+use support::{Level, On, Place};
 
 macro_rules! races {
     ($($race:ident: $rounds:expr;)*) => {
-        $(
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $race() {
-                let (_folder, store) = fresh_store().await;
-                races::$race(&|seed| Bench::new(store.clone(), seed), $rounds).await;
-                store.close().await;
-            }
-        )*
+        races!(@on sqlite, On::Sqlite, 1, $($race: $rounds;)*);
+        races!(@on postgres, On::Postgres(Level::ReadCommitted), 1, $($race: $rounds;)*);
+        races!(@on serializable, On::Postgres(Level::Serializable), 3, $($race: $rounds;)*);
+        races!(@on pooler, On::Pooler, 3, $($race: $rounds;)*);
+    };
+    (@on $place:ident, $on:expr, $fewer:expr, $($race:ident: $rounds:expr;)*) => {
+        mod $place {
+            use super::*;
+
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $race() {
+                    let Some(place) = Place::new($on).await else {
+                        return;
+                    };
+                    let stores = [place.open().await, place.open().await];
+                    let bench = |seed: u64| {
+                        let store = &stores[usize::from(seed % 2 == 0)];
+                        Bench::new(store.clone(), seed)
+                    };
+                    races::$race(&bench, $rounds / $fewer).await;
+                    drop(stores);
+                    place.remove().await;
+                }
+            )*
+        }
     };
 }
 
 races! {
-    joins_seat_exactly_the_capacity: 20;
+    joins_seat_exactly_the_capacity: 12;
     one_wallet_gets_one_seat: 30;
     one_host_gets_one_room: 30;
-    a_second_is_charged_once: 20;
-    a_nonce_is_used_once: 20;
+    a_second_is_charged_once: 15;
+    a_nonce_is_used_once: 18;
     the_base_grant_is_given_once: 30;
     the_bonus_is_given_once: 30;
     nobody_pays_after_the_end: 30;

@@ -146,7 +146,15 @@ impl Changeset {
         let expected = self.expect.iter().map(|expect| match expect {
             Expect::Absent(key) | Expect::At(key, _) | Expect::Claimed(key, _) => key.clone(),
         });
-        let written = self.rows.iter().map(|write| match write {
+        let mut keys = self.written();
+        keys.extend(expected);
+        keys
+    }
+
+    /// The rows among [`keys`](Self::keys) that may be written; the others are only relied on.
+    #[must_use]
+    pub fn written(&self) -> BTreeSet<Key> {
+        let rows = self.rows.iter().map(|write| match write {
             Write::Delete(key) => key.clone(),
             Write::Insert(row) | Write::Update(row) => row.key(),
         });
@@ -158,9 +166,7 @@ impl Changeset {
             .map(Key::Account);
         let intents = self.intents.iter().map(Record::key);
         let idempotency = self.idempotency.iter().map(Record::key);
-        expected
-            .chain(written)
-            .chain(accounts)
+        rows.chain(accounts)
             .chain(intents)
             .chain(idempotency)
             .collect()

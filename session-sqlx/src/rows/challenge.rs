@@ -4,34 +4,42 @@ use session_core::auth::{Challenge, ChallengeKey};
 use session_core::ports::StoreError;
 use session_core::types::{decode_hex_array, encode_hex};
 
-use super::Statements;
 use crate::columns::Columns;
 use crate::error::corrupt;
-use crate::statement::Parameters;
+use crate::statement::{Statement, Table, table, text};
+use crate::value::{Type, Values};
 
-pub(super) const STATEMENTS: Statements = Statements {
-    by_names: "SELECT challenge.* FROM json_each($1) AS named CROSS JOIN challenge \
-        ON challenge.wallet = named.value ->> 0 AND challenge.nonce = named.value ->> 1",
-    insert: "INSERT INTO challenge (wallet, nonce, issued_at, forget_at, version) \
-        VALUES ($1, $2, $3, $4, $5)",
-    update: "UPDATE challenge SET issued_at = $3, forget_at = $4, version = $5 \
-        WHERE wallet = $1 AND nonce = $2 AND version = $6",
-    delete: "DELETE FROM challenge WHERE wallet = $1 AND nonce = $2 AND version = $3",
+pub(crate) const TABLE: Table = table! {
+    challenge by (1 wallet text, 2 nonce text)
+    holds (
+        3 issued_at bigint,
+        4 forget_at bigint,
+    )
+    version 5 replaced 6 gone 3
 };
 
-/// Of one wallet, oldest first.
-pub(crate) const OF_WALLET: &str =
-    "SELECT challenge.* FROM challenge WHERE wallet = $1 ORDER BY issued_at, nonce";
+/// Of wallets.
+pub(crate) const OF_WALLETS: Statement = Statement {
+    sqlite: text!("SELECT ", TABLE.list, " FROM challenge WHERE wallet = ?1"),
+    postgres: text!(
+        "SELECT ",
+        TABLE.list,
+        " FROM unnest($1::text[]) AS named (wallet) JOIN challenge \
+        ON challenge.wallet = named.wallet"
+    ),
+    takes: &[Type::Text],
+    finds: TABLE.select.finds,
+};
 
-pub(super) fn values(challenge: &Challenge) -> Parameters {
-    Parameters::new()
+pub(super) fn values(challenge: &Challenge) -> Values {
+    Values::new()
         .text(challenge.key.wallet)
         .text(encode_hex(&challenge.key.nonce))
         .time(challenge.issued_at)
         .time(challenge.forget_at)
 }
 
-pub(super) fn decode(columns: Columns<'_>) -> Result<Challenge, StoreError> {
+pub(super) fn decode(columns: &Columns<'_>) -> Result<Challenge, StoreError> {
     let nonce = decode_hex_array(columns.text("nonce")?);
     Ok(Challenge {
         key: ChallengeKey {

@@ -4,27 +4,23 @@ use session_core::idempotency::{IdempotencyKey, IdempotencyRecord};
 use session_core::ports::StoreError;
 use session_core::types::{decode_hex_array, encode_hex};
 
-use super::Statements;
 use crate::columns::Columns;
 use crate::error::corrupt;
-use crate::statement::Parameters;
+use crate::statement::{Table, table};
+use crate::value::Values;
 
-pub(super) const STATEMENTS: Statements = Statements {
-    by_names: "SELECT idempotency.* FROM json_each($1) AS named CROSS JOIN idempotency \
-        ON idempotency.caller = named.value ->> 0 \
-        AND idempotency.command = named.value ->> 1 \
-        AND idempotency.key = named.value ->> 2",
-    insert: "INSERT INTO idempotency \
-        (caller, command, key, fingerprint, answer, expires_at, version) \
-        VALUES ($1, $2, $3, $4, $5, $6, $7)",
-    update: "UPDATE idempotency SET fingerprint = $4, answer = $5, expires_at = $6, version = $7 \
-        WHERE caller = $1 AND command = $2 AND key = $3 AND version = $8",
-    delete: "DELETE FROM idempotency \
-        WHERE caller = $1 AND command = $2 AND key = $3 AND version = $4",
+pub(crate) const TABLE: Table = table! {
+    idempotency by (1 caller text, 2 command text, 3 key text)
+    holds (
+        4 fingerprint text,
+        5 answer text,
+        6 expires_at bigint,
+    )
+    version 7 replaced 8 gone 4
 };
 
-pub(super) fn values(record: &IdempotencyRecord) -> Parameters {
-    Parameters::new()
+pub(super) fn values(record: &IdempotencyRecord) -> Values {
+    Values::new()
         .text(record.key.caller)
         .text(&record.key.command)
         .text(&record.key.key)
@@ -33,7 +29,7 @@ pub(super) fn values(record: &IdempotencyRecord) -> Parameters {
         .time(record.expires_at)
 }
 
-pub(super) fn decode(columns: Columns<'_>) -> Result<IdempotencyRecord, StoreError> {
+pub(super) fn decode(columns: &Columns<'_>) -> Result<IdempotencyRecord, StoreError> {
     let (command, key) = (columns.text("command")?, columns.text("key")?);
     let key = IdempotencyKey::parse(columns.parsed("caller")?, command, key);
     let fingerprint = decode_hex_array(columns.text("fingerprint")?);

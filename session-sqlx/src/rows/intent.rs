@@ -3,24 +3,26 @@
 use session_core::outbox::Intent;
 use session_core::ports::StoreError;
 
-use super::Statements;
 use crate::columns::Columns;
-use crate::statement::Parameters;
+use crate::statement::{Table, table};
+use crate::value::Values;
 
-pub(super) const STATEMENTS: Statements = Statements {
-    by_names: "SELECT intent.* FROM json_each($1) AS named CROSS JOIN intent \
-        ON intent.key = named.value ->> 0",
-    insert: "INSERT INTO intent \
-        (key, class, effect, state, attempts, due_at, created_at, note, version) \
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-    update: "UPDATE intent SET class = $2, effect = $3, state = $4, attempts = $5, due_at = $6, \
-        created_at = $7, note = $8, version = $9 \
-        WHERE key = $1 AND version = $10",
-    delete: "DELETE FROM intent WHERE key = $1 AND version = $2",
+pub(crate) const TABLE: Table = table! {
+    intent by (1 key text)
+    holds (
+        2 class text,
+        3 effect text,
+        4 state text,
+        5 attempts bigint,
+        6 due_at bigint,
+        7 created_at bigint,
+        8 note text,
+    )
+    version 9 replaced 10 gone 2
 };
 
-pub(super) fn values(intent: &Intent) -> Parameters {
-    Parameters::new()
+pub(super) fn values(intent: &Intent) -> Values {
+    Values::new()
         .text(intent.key)
         .name(intent.class)
         .json(&intent.effect)
@@ -31,7 +33,7 @@ pub(super) fn values(intent: &Intent) -> Parameters {
         .text_or_null(intent.note.as_ref())
 }
 
-pub(super) fn decode(columns: Columns<'_>) -> Result<Intent, StoreError> {
+pub(super) fn decode(columns: &Columns<'_>) -> Result<Intent, StoreError> {
     Ok(Intent {
         key: columns.parsed("key")?,
         class: columns.named("class")?,

@@ -9,30 +9,16 @@ pub(crate) mod room;
 pub(crate) mod seat;
 pub(crate) mod service;
 
-use std::collections::BTreeSet;
-
-use session_core::changeset::{Key, Put, Rejection, Row, Version};
-use session_core::ports::{CommitError, StoreError, StoredRow};
-use session_core::types::encode_hex;
-use sqlx::SqliteConnection;
+use session_core::changeset::{Key, Row, Version};
+use session_core::ports::StoreError;
+use session_core::types::{Id128, RoomId, Wallet, encode_hex};
 
 use crate::columns::Columns;
-use crate::statement::{Parameters, account_name, execute, fetch};
-
-/// The statements of one kind of row.
-pub(crate) struct Statements {
-    /// Reads the rows whose names are in a JSON list: `$1`.
-    pub(crate) by_names: &'static str,
-    /// The row's [`values`], then its version.
-    pub(crate) insert: &'static str,
-    /// The same, then the version that is replaced.
-    pub(crate) update: &'static str,
-    /// The parts of the row's [`name`], then the version that goes away.
-    pub(crate) delete: &'static str,
-}
+use crate::statement::Table;
+use crate::value::{Value, Values};
 
 /// The kinds of rows, in the order of [`Key`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
     Account,
     Challenge,
@@ -56,20 +42,35 @@ impl Kind {
         }
     }
 
-    pub(crate) const fn statements(self) -> &'static Statements {
+    /// The kind of a number: its place among the kinds.
+    pub(crate) fn of_number(number: usize) -> Option<Self> {
+        let all = [
+            Self::Account,
+            Self::Challenge,
+            Self::Idempotency,
+            Self::Intent,
+            Self::Room,
+            Self::Seat,
+            Self::Service,
+        ];
+        all.get(number).copied()
+    }
+
+    pub(crate) const fn table(self) -> &'static Table {
         match self {
-            Self::Account => &account::STATEMENTS,
-            Self::Challenge => &challenge::STATEMENTS,
-            Self::Idempotency => &idempotency::STATEMENTS,
-            Self::Intent => &intent::STATEMENTS,
-            Self::Room => &room::STATEMENTS,
-            Self::Seat => &seat::STATEMENTS,
-            Self::Service => &service::STATEMENTS,
+            Self::Account => &account::TABLE,
+            Self::Challenge => &challenge::TABLE,
+            Self::Idempotency => &idempotency::TABLE,
+            Self::Intent => &intent::TABLE,
+            Self::Room => &room::TABLE,
+            Self::Seat => &seat::TABLE,
+            Self::Service => &service::TABLE,
         }
     }
 
     /// The row that the columns of this kind hold.
-    fn decode(self, columns: Columns<'_>) -> Result<StoredRow, StoreError> {
+    pub(crate) fn decode(self, tuple: &[Value]) -> Result<(Version, Row), StoreError> {
+        let columns = &Columns::new(self.table().columns, tuple);
         let row = match self {
             Self::Account => account::decode(columns)?.into(),
             Self::Challenge => challenge::decode(columns)?.into(),
@@ -79,115 +80,28 @@ impl Kind {
             Self::Seat => seat::decode(columns)?.into(),
             Self::Service => service::decode(columns)?.into(),
         };
-        Ok(StoredRow {
-            version: columns.version()?,
-            row,
-        })
+        Ok((columns.version()?, row))
     }
 }
 
-/// The rows of these names, those that there are.
-pub(crate) async fn load(
-    connection: &mut SqliteConnection,
-    keys: &BTreeSet<Key>,
-) -> Result<Vec<StoredRow>, StoreError> {
-    let sorted: Vec<&Key> = keys.iter().collect();
-    let mut found = Vec::with_capacity(sorted.len());
-    // Keys sort by kind first, so that each kind is one statement.
-    for same in sorted.chunk_by(|a, b| Kind::of(a) == Kind::of(b)) {
-        let Some(kind) = same.first().map(|key| Kind::of(key)) else {
-            continue;
-        };
-        let names: Vec<Vec<String>> = same.iter().map(|key| name(key)).collect();
-        let by_names = kind.statements().by_names;
-        found.extend(list(connection, kind, by_names, Parameters::list(&names)).await?);
-    }
-    Ok(found)
-}
-
-/// The rows that a statement finds, all of one kind, in the statement's order.
-pub(crate) async fn list(
-    connection: &mut SqliteConnection,
-    kind: Kind,
-    statement: &'static str,
-    parameters: Parameters,
-) -> Result<Vec<StoredRow>, StoreError> {
-    let found = fetch(connection, statement, parameters).await?;
-    found.iter().map(|row| kind.decode(Columns(row))).collect()
-}
-
-/// Writes a row that is not there, at its version.
-pub(crate) async fn insert(
-    connection: &mut SqliteConnection,
-    put: &Put,
-) -> Result<(), CommitError> {
-    let key = put.row.key();
-    let parameters = values(&put.row).version(put.version);
-    execute(
-        connection,
-        &key,
-        Kind::of(&key).statements().insert,
-        parameters,
-    )
-    .await?;
-    Ok(())
-}
-
-/// Writes another state of a row that is there at version `replaced`.
-pub(crate) async fn update(
-    connection: &mut SqliteConnection,
-    put: &Put,
-    replaced: Version,
-) -> Result<(), CommitError> {
-    let key = put.row.key();
-    let parameters = values(&put.row).version(put.version).version(replaced);
-    let rows = execute(
-        connection,
-        &key,
-        Kind::of(&key).statements().update,
-        parameters,
-    )
-    .await?;
-    exactly_one(key, rows)
-}
-
-/// Takes away a row that is there at version `gone`.
-pub(crate) async fn delete(
-    connection: &mut SqliteConnection,
-    key: &Key,
-    gone: Version,
-) -> Result<(), CommitError> {
-    let named = name(key)
-        .into_iter()
-        .fold(Parameters::new(), Parameters::text);
-    let parameters = named.version(gone);
-    let rows = execute(
-        connection,
-        key,
-        Kind::of(key).statements().delete,
-        parameters,
-    )
-    .await?;
-    exactly_one(key.clone(), rows)
-}
-
-/// The columns that name a row, in the order in which the kind's statements have them.
-fn name(key: &Key) -> Vec<String> {
+/// The columns that name a row, in the order in which its table has them.
+pub(crate) fn name(key: &Key) -> Values {
     match key {
-        Key::Account(key) => account_name(key).into(),
-        Key::Challenge(key) => vec![key.wallet.to_string(), encode_hex(&key.nonce)],
-        Key::Idempotency(key) => {
-            vec![key.caller.to_string(), key.command.clone(), key.key.clone()]
-        }
-        Key::Intent(key) => vec![key.to_string()],
-        Key::Room(id) => vec![id.to_string()],
-        Key::Seat(connection) => vec![connection.to_string()],
-        Key::Service(()) => Vec::new(),
+        Key::Account(key) => Values::new().account(key),
+        Key::Challenge(key) => Values::new().text(key.wallet).text(encode_hex(&key.nonce)),
+        Key::Idempotency(key) => Values::new()
+            .text(key.caller)
+            .text(&key.command)
+            .text(&key.key),
+        Key::Intent(key) => Values::new().text(key),
+        Key::Room(id) => Values::new().text(id),
+        Key::Seat(connection) => Values::new().text(connection),
+        Key::Service(()) => Values::new().number(service::ONLY),
     }
 }
 
 /// The columns of a row but for its version, those that name it first.
-fn values(row: &Row) -> Parameters {
+pub(crate) fn values(row: &Row) -> Values {
     match row {
         Row::Account(account) => account::values(account),
         Row::Challenge(challenge) => challenge::values(challenge),
@@ -199,12 +113,31 @@ fn values(row: &Row) -> Parameters {
     }
 }
 
-/// The version was compared within the same transaction, so this can only be a fault of ours; but
-/// a write that misses must never pass for one that hit.
-fn exactly_one(key: Key, rows: u64) -> Result<(), CommitError> {
-    if rows == 1 {
-        Ok(())
-    } else {
-        Err(Rejection::Conflict(key).into())
-    }
+/// A row of this name that collides with no other row but one of the same name: what stands in for
+/// an absence for as long as a transaction relies on it. Nobody ever sees it.
+pub(crate) fn placeholder(key: &Key) -> Values {
+    let named = name(key);
+    let filled = match key {
+        Key::Account(_) => named.number(0).number(0).number(0).number(0),
+        Key::Challenge(_) => named.number(0).number(0),
+        Key::Idempotency(_) => named.text(encode_hex(&[0; 16])).text("{}").number(0),
+        Key::Intent(_) => {
+            let failed = named.text("repeatable").text("{}").text("failed");
+            failed.number(0).number(0).number(0).null()
+        }
+        Key::Room(_) => {
+            let closed = named.text(Wallet::from_bytes([0; 20])).text("private");
+            let closed = closed.number(0).number(0).number(0).text("emptied");
+            closed.null().number(0)
+        }
+        Key::Seat(_) => {
+            let gone = named.text(RoomId::from_bytes([0; 16]));
+            let gone = gone.text(Wallet::from_bytes([0; 20])).number(0).number(1);
+            let gone = gone.number(0).number(0).number(0).number(0).number(0);
+            let gone = gone.number(0).null().text("[]").number(0);
+            gone.number(0).text("left")
+        }
+        Key::Service(()) => named.number(0).text("[]"),
+    };
+    filled.version(Version::FIRST)
 }

@@ -3,38 +3,68 @@
 use session_core::ports::StoreError;
 use session_core::room::{Room, RoomState};
 
-use super::Statements;
 use crate::columns::Columns;
 use crate::error::corrupt;
-use crate::statement::Parameters;
+use crate::statement::{Statement, Table, table, text};
+use crate::value::{Type, Values};
 
-pub(super) const STATEMENTS: Statements = Statements {
-    by_names: "SELECT room.* FROM json_each($1) AS named CROSS JOIN room \
-        ON room.id = named.value ->> 0",
-    insert: "INSERT INTO room \
-        (id, host, visibility, ai_enabled, created_at, closed_at, closed_why, unjoined_until, \
-        live_seats, version) \
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
-    update: "UPDATE room SET host = $2, visibility = $3, ai_enabled = $4, created_at = $5, \
-        closed_at = $6, closed_why = $7, unjoined_until = $8, live_seats = $9, version = $10 \
-        WHERE id = $1 AND version = $11",
-    delete: "DELETE FROM room WHERE id = $1 AND version = $2",
+pub(crate) const TABLE: Table = table! {
+    room by (1 id text)
+    holds (
+        2 host text,
+        3 visibility text,
+        4 ai_enabled bigint,
+        5 created_at bigint,
+        6 closed_at bigint,
+        7 closed_why text,
+        8 unjoined_until bigint,
+        9 live_seats bigint,
+    )
+    version 10 replaced 11 gone 2
 };
 
-/// Active ones of a JSON list of hosts.
-pub(crate) const ACTIVE_OF_HOSTS: &str = "SELECT room.* FROM json_each($1) AS named CROSS JOIN room \
-    ON room.host = named.value AND room.closed_at IS NULL";
+/// Active ones of hosts.
+pub(crate) const ACTIVE_OF_HOSTS: Statement = Statement {
+    sqlite: text!(
+        "SELECT ",
+        TABLE.list,
+        " FROM room WHERE host = ?1 AND closed_at IS NULL"
+    ),
+    postgres: text!(
+        "SELECT ",
+        TABLE.list,
+        " FROM unnest($1::text[]) AS named (host) JOIN room \
+        ON room.host = named.host AND room.closed_at IS NULL"
+    ),
+    takes: &[Type::Text],
+    finds: TABLE.select.finds,
+};
 
-/// Active open ones, newest first, at most `$1`.
-pub(crate) const ACTIVE_OPEN: &str = "SELECT room.* FROM room WHERE closed_at IS NULL AND visibility = 'open' \
-    ORDER BY created_at DESC, id LIMIT $1";
+/// The newest active open ones, at most as many as the first parameter says.
+pub(crate) const ACTIVE_OPEN: Statement = Statement {
+    sqlite: text!(
+        "SELECT ",
+        TABLE.list,
+        " FROM room WHERE closed_at IS NULL AND visibility = 'open' \
+        ORDER BY created_at DESC, id LIMIT ?1"
+    ),
+    postgres: text!(
+        "SELECT ",
+        TABLE.list,
+        " FROM unnest($1::bigint[]) AS named (most), LATERAL (\
+        SELECT * FROM room WHERE closed_at IS NULL AND visibility = 'open' \
+        ORDER BY created_at DESC, id LIMIT named.most) AS room"
+    ),
+    takes: &[Type::Number],
+    finds: TABLE.select.finds,
+};
 
-pub(super) fn values(room: &Room) -> Parameters {
+pub(super) fn values(room: &Room) -> Values {
     let (closed_at, closed_why) = match room.state {
         RoomState::Active => (None, None),
         RoomState::Closed { at, why } => (Some(at), Some(why)),
     };
-    Parameters::new()
+    Values::new()
         .text(room.id)
         .text(room.host)
         .name(room.visibility)
@@ -46,7 +76,7 @@ pub(super) fn values(room: &Room) -> Parameters {
         .number(room.live_seats.into())
 }
 
-pub(super) fn decode(columns: Columns<'_>) -> Result<Room, StoreError> {
+pub(super) fn decode(columns: &Columns<'_>) -> Result<Room, StoreError> {
     let closed = (
         columns.time_or_null("closed_at")?,
         columns.named_or_null("closed_why")?,

@@ -3,27 +3,30 @@
 use session_core::outage::Service;
 use session_core::ports::StoreError;
 
-use super::Statements;
 use crate::columns::Columns;
-use crate::statement::Parameters;
+use crate::statement::{Table, table};
+use crate::value::Values;
 
-pub(super) const STATEMENTS: Statements = Statements {
-    by_names: "SELECT service.* FROM json_each($1) AS named CROSS JOIN service",
-    insert: "INSERT INTO service (id, last_beat_at, outages, version) VALUES (1, $1, $2, $3)",
-    update: "UPDATE service SET last_beat_at = $1, outages = $2, version = $3 WHERE version = $4",
-    delete: "DELETE FROM service WHERE version = $1",
+pub(crate) const TABLE: Table = table! {
+    service by (1 id bigint)
+    holds (
+        2 last_beat_at bigint,
+        3 outages text,
+    )
+    version 4 replaced 5 gone 2
 };
 
-/// Touches the file, finds at most one row, and fails where there is no schema.
-pub(crate) const PING: &str = "SELECT version FROM service";
+/// What the one row is named.
+pub(crate) const ONLY: u64 = 1;
 
-pub(super) fn values(service: &Service) -> Parameters {
-    Parameters::new()
+pub(super) fn values(service: &Service) -> Values {
+    Values::new()
+        .number(ONLY)
         .time(service.last_beat_at)
         .json(&service.outages)
 }
 
-pub(super) fn decode(columns: Columns<'_>) -> Result<Service, StoreError> {
+pub(super) fn decode(columns: &Columns<'_>) -> Result<Service, StoreError> {
     Ok(Service {
         last_beat_at: columns.time("last_beat_at")?,
         outages: columns.json("outages")?,

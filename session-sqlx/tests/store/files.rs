@@ -129,7 +129,7 @@ async fn a_file_that_is_no_database_is_an_error() {
     let error = SqliteStore::open(&file.url(), SqliteOptions::default())
         .await
         .unwrap_err();
-    assert!(matches!(error, OpenError::Database(_)), "{error:?}");
+    assert!(matches!(error, OpenError::File(_)), "{error:?}");
 }
 
 #[tokio::test]
@@ -144,7 +144,7 @@ async fn what_is_not_an_address_of_a_file_is_an_error() {
         "sqlite://x?mode=odd",
     ] {
         let error = SqliteStore::open(url, options).await.unwrap_err();
-        assert!(matches!(error, OpenError::Url(_)), "{url}: {error:?}");
+        assert!(matches!(error, OpenError::Url { .. }), "{url}: {error:?}");
     }
     let error = SqliteStore::open("sqlite://:memory:", options)
         .await
@@ -156,7 +156,7 @@ async fn what_is_not_an_address_of_a_file_is_an_error() {
     let nowhere = File::new();
     let url = nowhere.url().replace("session.db", "missing/session.db");
     let error = SqliteStore::open(&url, options).await.unwrap_err();
-    assert!(matches!(error, OpenError::Database(_)), "{error:?}");
+    assert!(matches!(error, OpenError::File(_)), "{error:?}");
 }
 
 #[tokio::test]

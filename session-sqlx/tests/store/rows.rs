@@ -126,7 +126,7 @@ async fn an_intent_comes_back_as_it_was() {
             });
         }
     }
-    for note in ["", "it's 503\n\0\u{1f600}", "'); DROP TABLE intent; --"] {
+    for note in ["", "it's 503\n\u{1f600}", "'); DROP TABLE intent; --"] {
         let note = Some(note.to_owned());
         states.push(Intent {
             note,

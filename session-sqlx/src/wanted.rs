@@ -1,0 +1,236 @@
+//! Which rows a call needs to see, and finding them.
+
+use std::collections::BTreeSet;
+
+use session_core::changeset::{Changeset, Key, Unique, World, Write};
+use session_core::ports::Read;
+use session_core::types::{RoomId, TransferId, Wallet};
+
+use crate::rows::{Kind, challenge, name, room, seat};
+use crate::session::{Session, Trouble};
+use crate::statement::Statement;
+use crate::value::{Tuple, Values};
+use crate::{ledger, work};
+
+/// What is wanted, of any number of calls together.
+#[derive(Debug, Default)]
+pub(crate) struct Wanted {
+    /// Rows by name.
+    pub(crate) keys: BTreeSet<Key>,
+    /// Active rooms of hosts.
+    pub(crate) hosts: BTreeSet<Wallet>,
+    /// Live seats of wallets.
+    pub(crate) seated: BTreeSet<Wallet>,
+    /// Live seats in rooms.
+    pub(crate) rooms: BTreeSet<RoomId>,
+    /// Outstanding nonces of wallets.
+    pub(crate) challenged: BTreeSet<Wallet>,
+    /// How many active open rooms.
+    pub(crate) open_rooms_max: u32,
+}
+
+/// What was found, by kind, as it came out of its columns.
+pub(crate) type Found = Vec<(Kind, Tuple)>;
+
+impl Wanted {
+    /// What reads may find.
+    pub(crate) fn of_reads<'a>(reads: impl Iterator<Item = &'a Read>) -> Self {
+        let mut wanted = Self::default();
+        for read in reads {
+            match read {
+                Read::ActiveOpenRooms(max) => {
+                    wanted.open_rooms_max = wanted.open_rooms_max.max(*max);
+                }
+                Read::ActiveRoomOf(host) => {
+                    wanted.hosts.insert(*host);
+                }
+                Read::ChallengesOf(wallet) => {
+                    wanted.challenged.insert(*wallet);
+                }
+                Read::LiveSeatOf(wallet) => {
+                    wanted.seated.insert(*wallet);
+                }
+                Read::LiveSeatsIn(room) => {
+                    wanted.rooms.insert(*room);
+                }
+                Read::Row(key) => {
+                    wanted.keys.insert(key.clone());
+                }
+            }
+        }
+        wanted
+    }
+
+    /// Whether rows are wanted by name alone.
+    pub(crate) fn is_by_name(&self) -> bool {
+        self.hosts.is_empty()
+            && self.seated.is_empty()
+            && self.rooms.is_empty()
+            && self.challenged.is_empty()
+            && self.open_rooms_max == 0
+    }
+
+    /// The holders of what only one row may have, that some row is about to take. A row that
+    /// keeps what it holds takes nothing.
+    fn holders<'a>(changesets: impl Iterator<Item = &'a Changeset>, world: &World) -> Self {
+        let mut wanted = Self::default();
+        for write in changesets.flat_map(|changeset| &changeset.rows) {
+            let (Write::Insert(row) | Write::Update(row)) = write else {
+                continue;
+            };
+            let held = world.row(&row.key());
+            let held = held.map_or_else(Vec::new, |(_, row)| row.uniques());
+            for unique in row.uniques() {
+                if held.contains(&unique) {
+                    continue;
+                }
+                match unique {
+                    Unique::ActiveRoomOf(host) => wanted.hosts.insert(host),
+                    Unique::LiveSeatOf(wallet) => wanted.seated.insert(wallet),
+                    Unique::Slot(room, _) | Unique::Uid(room, _) => wanted.rooms.insert(room),
+                };
+            }
+        }
+        wanted
+    }
+
+    /// The statements that find these rows, with their parameters; none that would find nothing.
+    pub(crate) fn statements(&self) -> Result<Vec<Finding>, Trouble> {
+        let mut findings = Vec::new();
+        for (kind, rows) in by_kind(self.keys.iter())? {
+            findings.push((kind, &kind.table().select, rows));
+        }
+        let lists: [(Kind, &'static Statement, Vec<Values>); 4] = [
+            (Kind::Room, &room::ACTIVE_OF_HOSTS, texts(&self.hosts)),
+            (Kind::Seat, &seat::LIVE_OF_WALLETS, texts(&self.seated)),
+            (Kind::Seat, &seat::LIVE_IN_ROOMS, texts(&self.rooms)),
+            (
+                Kind::Challenge,
+                &challenge::OF_WALLETS,
+                texts(&self.challenged),
+            ),
+        ];
+        for (kind, statement, rows) in lists {
+            if !rows.is_empty() {
+                findings.push((kind, statement, finished(rows)?));
+            }
+        }
+        if self.open_rooms_max > 0 {
+            let most = vec![Values::new().number(self.open_rooms_max.into())];
+            findings.push((Kind::Room, &room::ACTIVE_OPEN, finished(most)?));
+        }
+        Ok(findings)
+    }
+}
+
+/// A statement, the kind of rows that it finds, and its parameters.
+pub(crate) type Finding = (Kind, &'static Statement, Vec<Tuple>);
+
+/// Names of rows, each kind's together and sorted.
+pub(crate) fn by_kind<'a>(
+    keys: impl Iterator<Item = &'a Key>,
+) -> Result<Vec<(Kind, Vec<Tuple>)>, Trouble> {
+    let mut kinds: Vec<(Kind, Vec<Tuple>)> = Vec::new();
+    // Keys sort by kind first.
+    for key in keys {
+        let kind = Kind::of(key);
+        let tuple = name(key).finish().map_err(poisoned)?;
+        match kinds.last_mut() {
+            Some((last, rows)) if *last == kind => rows.push(tuple),
+            _ => kinds.push((kind, vec![tuple])),
+        }
+    }
+    Ok(kinds)
+}
+
+fn texts<T: std::fmt::Display>(values: &BTreeSet<T>) -> Vec<Values> {
+    let values = values.iter();
+    values.map(|value| Values::new().text(value)).collect()
+}
+
+fn finished(rows: Vec<Values>) -> Result<Vec<Tuple>, Trouble> {
+    let rows = rows.into_iter();
+    rows.map(|row| row.finish().map_err(poisoned)).collect()
+}
+
+fn poisoned(rejection: session_core::changeset::Rejection) -> Trouble {
+    Trouble::Poisoned(rejection.into())
+}
+
+fn failed(error: session_core::ports::StoreError) -> Trouble {
+    Trouble::Failed(error)
+}
+
+/// A world of what was found.
+pub(crate) fn world(found: &Found) -> Result<World, Trouble> {
+    let mut world = World::new();
+    put(&mut world, found)?;
+    Ok(world)
+}
+
+fn put(world: &mut World, found: &Found) -> Result<(), Trouble> {
+    for (kind, tuple) in found {
+        let (version, row) = kind.decode(tuple).map_err(failed)?;
+        world.put_row(version, row);
+    }
+    Ok(())
+}
+
+/// Everything that changesets name, locked until the transaction ends.
+///
+/// Rows are locked in the order of their keys, those that a changeset may write before those that
+/// it only relies on, then places in queues. What is not there cannot be locked: that nobody else
+/// writes it meanwhile is for the primary keys and unique indexes to say.
+pub(crate) async fn lock<S: Session>(
+    session: &mut S,
+    changesets: &[&Changeset],
+) -> Result<World, Trouble> {
+    let all = || changesets.iter().copied();
+    let mut keys = BTreeSet::new();
+    let mut written = BTreeSet::new();
+    let mut transfers: BTreeSet<TransferId> = BTreeSet::new();
+    for changeset in all() {
+        keys.extend(changeset.keys());
+        written.extend(changeset.written());
+        transfers.extend(changeset.transfer_ids());
+    }
+    let mut world = World::new();
+    let relied_on = keys.difference(&written);
+    let groups = [
+        (by_kind(written.iter())?, true),
+        (by_kind(relied_on)?, false),
+    ];
+    for (kinds, is_written) in groups {
+        for (kind, rows) in kinds {
+            let table = kind.table();
+            let statement = if is_written {
+                &table.lock
+            } else {
+                &table.share
+            };
+            let found = session.fetch(statement, &rows).await?;
+            let found = found.into_iter().map(|tuple| (kind, tuple)).collect();
+            put(&mut world, &found)?;
+        }
+    }
+    let queued = keys.iter().filter(|key| work::may_be_due(key));
+    let queued: Vec<Values> = queued.map(|key| Values::new().text(key)).collect();
+    if !queued.is_empty() {
+        for tuple in session.fetch(&work::LOCK, &finished(queued)?).await? {
+            let (key, place) = work::decode(&tuple).map_err(failed)?;
+            world.put_work(key, place);
+        }
+    }
+    if !transfers.is_empty() {
+        let ids = finished(texts(&transfers))?;
+        for tuple in session.fetch(&ledger::NAMED_OR_RESOLVING, &ids).await? {
+            world.put_transfer(ledger::decode(&tuple).map_err(failed)?);
+        }
+    }
+    for (kind, statement, rows) in Wanted::holders(all(), &world).statements()? {
+        let found = session.fetch(statement, &rows).await?;
+        let found = found.into_iter().map(|tuple| (kind, tuple)).collect();
+        put(&mut world, &found)?;
+    }
+    Ok(world)
+}
