@@ -178,8 +178,8 @@ fn put(world: &mut World, found: &Found) -> Result<(), Trouble> {
 
 /// Everything that changesets name, locked until the transaction ends.
 ///
-/// Rows are locked in the order of their keys, those that a changeset may write before those that
-/// it only relies on, then places in queues. What is not there cannot be locked: that nobody else
+/// Rows are locked kind by kind in the order of their keys, of each kind those that a changeset may
+/// write before those that it only relies on, then places in queues. What is not there cannot be locked: that nobody else
 /// writes it meanwhile is for the primary keys and unique indexes to say.
 pub(crate) async fn lock<S: Session>(
     session: &mut S,
@@ -195,23 +195,21 @@ pub(crate) async fn lock<S: Session>(
         transfers.extend(changeset.transfer_ids());
     }
     let mut world = World::new();
-    let relied_on = keys.difference(&written);
-    let groups = [
-        (by_kind(written.iter())?, true),
-        (by_kind(relied_on)?, false),
-    ];
-    for (kinds, is_written) in groups {
-        for (kind, rows) in kinds {
-            let table = kind.table();
-            let statement = if is_written {
-                &table.lock
-            } else {
-                &table.share
-            };
-            let found = session.fetch(statement, &rows).await?;
-            let found = found.into_iter().map(|tuple| (kind, tuple)).collect();
-            put(&mut world, &found)?;
-        }
+    // Keys sort by kind first, and every transaction must lock in one order.
+    let mut groups = by_kind(written.iter())?
+        .into_iter()
+        .map(|(kind, rows)| (kind, &kind.table().lock, rows))
+        .chain(
+            by_kind(keys.difference(&written))?
+                .into_iter()
+                .map(|(kind, rows)| (kind, &kind.table().share, rows)),
+        )
+        .collect::<Vec<Finding>>();
+    groups.sort_by_key(|(kind, ..)| *kind);
+    for (kind, statement, rows) in groups {
+        let found = session.fetch(statement, &rows).await?;
+        let found = found.into_iter().map(|tuple| (kind, tuple)).collect();
+        put(&mut world, &found)?;
     }
     let queued = keys.iter().filter(|key| work::may_be_due(key));
     let queued: Vec<Values> = queued.map(|key| Values::new().text(key)).collect();

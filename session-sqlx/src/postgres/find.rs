@@ -65,11 +65,11 @@ pub(super) const STAY: &str = text!(
 /// What heartbeats write: seats, `$1` to `$10`; accounts, `$11` to `$19`; transfers, `$20` to
 /// `$32`; journal entries, `$33` to `$36`. Divides by zero, and so writes nothing at all, unless
 /// it finds `$37` seats and `$38` accounts at the versions that are replaced.
+///
+/// Accounts are locked before seats, as everywhere: two that lock in different orders would wait
+/// for each other. So the seats ask how many accounts there were.
 pub(super) const BEAT: &str = text!(
-    "WITH metered AS (",
-    seat::METER.postgres,
-    " RETURNING 1), \
-    paid AS (UPDATE account SET credits_posted = new.credits_posted, \
+    "WITH paid AS (UPDATE account SET credits_posted = new.credits_posted, \
     debits_posted = new.debits_posted, credits_pending = new.credits_pending, \
     debits_pending = new.debits_pending, version = new.version \
     FROM unnest($11::text[], $12::text[], $13::text[], $14::bigint[], $15::bigint[], \
@@ -77,6 +77,9 @@ pub(super) const BEAT: &str = text!(
     credits_posted, debits_posted, credits_pending, debits_pending, version, replaced) \
     WHERE account.kind = new.kind AND account.unit = new.unit AND account.owner = new.owner \
     AND account.version = new.replaced RETURNING 1), \
+    metered AS (",
+    seat::METER.postgres,
+    " AND (SELECT count(*) FROM paid) = $38::bigint RETURNING 1), \
     moved AS (INSERT INTO transfer (id, debit_kind, debit_owner, credit_kind, credit_owner, unit, \
     amount, action, deadline, resolves, reason, connection, decided_at) \
     SELECT * FROM unnest($20::text[], $21::text[], $22::text[], $23::text[], $24::text[], \
