@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use crate::report::{Difference, Verdict};
 use crate::scenario::Replay;
@@ -70,15 +71,21 @@ impl Case {
 
 impl Work {
     /// Runs it. What panics has failed, and the others are run all the same.
-    pub async fn run(self, store: StoreKind) -> Verdict {
+    pub async fn run(self, store: &StoreKind) -> Verdict {
         match self {
             Self::Check(check) => {
                 catch_unwind(AssertUnwindSafe(check)).unwrap_or_else(|_| Err(panicked()))
             }
             Self::Replay(replay) => {
-                let opened = OpenStore::fresh(store).await?;
-                let task = tokio::spawn(async move { replay.run(&opened).await });
-                task.await.unwrap_or_else(|_| Err(panicked()))
+                let opened = Arc::new(OpenStore::fresh(store).await?);
+                let empty = opened.clone();
+                let task = tokio::spawn(async move { replay.run(&empty).await });
+                let verdict = task.await.unwrap_or_else(|_| Err(panicked()));
+                // The task is over, and its share with it.
+                match Arc::into_inner(opened) {
+                    Some(opened) => verdict.and(opened.remove().await),
+                    None => verdict,
+                }
             }
         }
     }
@@ -104,6 +111,6 @@ mod tests {
     #[tokio::test]
     async fn a_panic_is_a_failure() {
         let case = Case::check("section", "case", || panic!("on purpose"));
-        assert_eq!(case.work.run(StoreKind::Memory).await, Err(panicked()));
+        assert_eq!(case.work.run(&StoreKind::Memory).await, Err(panicked()));
     }
 }

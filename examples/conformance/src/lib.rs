@@ -33,7 +33,7 @@ use select::Selection;
 use stores::StoreKind;
 
 /// Runs the selected cases of all files, in order.
-pub async fn run(files: &[String], mut selection: Selection, store: StoreKind) -> Report {
+pub async fn run(files: &[String], mut selection: Selection, store: &StoreKind) -> Report {
     let mut reports = Vec::new();
     for file in files {
         reports.push(run_file(file, &mut selection, store).await);
@@ -44,7 +44,7 @@ pub async fn run(files: &[String], mut selection: Selection, store: StoreKind) -
     }
 }
 
-async fn run_file(file: &str, selection: &mut Selection, store: StoreKind) -> FileReport {
+async fn run_file(file: &str, selection: &mut Selection, store: &StoreKind) -> FileReport {
     let mut report = FileReport {
         file: file.to_owned(),
         failures: Vec::new(),

@@ -4,6 +4,7 @@
 //! session-conformance vectors/golden-rooms.json vectors/agora.json
 //! session-conformance vectors/golden-rooms.json --only room,meter --store sqlite
 //! session-conformance vectors/agora.json --only build/rtc-pub-90
+//! DATABASE_URL=postgres://me@localhost/scratch session-conformance --store postgres vectors/golden-rooms.json
 //! ```
 //!
 //! prints one line for each failed case and then, for each file, `N passed, N failed`. Exit codes:
@@ -55,10 +56,13 @@ fn main() -> ExitCode {
     let store = match arguments.store {
         StoreName::Memory => StoreKind::Memory,
         StoreName::Sqlite => StoreKind::Sqlite,
-        StoreName::Postgres => {
-            eprintln!("--store postgres: this build has no PostgreSQL store yet");
-            return unusable();
-        }
+        StoreName::Postgres => match std::env::var("DATABASE_URL") {
+            Ok(url) => StoreKind::Postgres(url),
+            Err(_) => {
+                eprintln!("--store postgres needs DATABASE_URL, a database to make schemas in");
+                return unusable();
+            }
+        },
     };
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
@@ -68,7 +72,11 @@ fn main() -> ExitCode {
         }
     };
     let selection = Selection::new(arguments.only);
-    let report = runtime.block_on(session_conformance::run(&arguments.files, selection, store));
+    let report = runtime.block_on(session_conformance::run(
+        &arguments.files,
+        selection,
+        &store,
+    ));
     // Somebody who closes the pipe early has seen enough, but not that everything passed.
     let is_told = write!(io::stdout(), "{report}").is_ok();
     if is_told && report.is_success() {

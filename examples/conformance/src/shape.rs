@@ -129,7 +129,7 @@ mod tests {
     async fn verdicts(file: Value) -> Vec<(String, bool)> {
         let mut verdicts = Vec::new();
         for case in cases_of(&file) {
-            verdicts.push((case.name, case.work.run(StoreKind::Memory).await.is_ok()));
+            verdicts.push((case.name, case.work.run(&StoreKind::Memory).await.is_ok()));
         }
         verdicts
     }

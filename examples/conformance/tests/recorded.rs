@@ -11,7 +11,7 @@ use session_conformance::stores::StoreKind;
 const GOLDEN: &str = "misc,auth,jwt,credits,celo,room,meter,signature,agora";
 const TOKENS: &str = "build,parse,invalid_build";
 
-async fn all_pass(file: &str, only: &str, store: StoreKind, cases_min: usize) {
+async fn all_pass(file: &str, only: &str, store: &StoreKind, cases_min: usize) {
     let report = replay(&vectors(file), only, store).await;
     assert!(report.is_success(), "{report}");
     assert!(report.files[0].passed >= cases_min, "{report}");
@@ -19,20 +19,26 @@ async fn all_pass(file: &str, only: &str, store: StoreKind, cases_min: usize) {
 
 #[tokio::test]
 async fn the_recorded_exchanges_hold_on_memory() {
-    all_pass("golden-rooms.json", GOLDEN, StoreKind::Memory, 58).await;
+    all_pass("golden-rooms.json", GOLDEN, &StoreKind::Memory, 58).await;
 }
 
 #[tokio::test]
 async fn the_recorded_exchanges_hold_on_sqlite() {
-    all_pass("golden-rooms.json", GOLDEN, StoreKind::Sqlite, 58).await;
+    all_pass("golden-rooms.json", GOLDEN, &StoreKind::Sqlite, 58).await;
 }
 
 #[tokio::test]
 async fn the_token_vectors_hold() {
-    all_pass("agora.json", TOKENS, StoreKind::Memory, 85).await;
+    all_pass("agora.json", TOKENS, &StoreKind::Memory, 85).await;
 }
 
 #[tokio::test]
 async fn the_channel_of_a_free_room_holds() {
-    all_pass("golden-rooms.json", "unit.channels/0", StoreKind::Memory, 1).await;
+    all_pass(
+        "golden-rooms.json",
+        "unit.channels/0",
+        &StoreKind::Memory,
+        1,
+    )
+    .await;
 }

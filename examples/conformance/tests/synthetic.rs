@@ -34,13 +34,13 @@ fn file_of(steps: Value) -> Value {
     })
 }
 
-async fn run(steps: Value, store: StoreKind) -> Report {
+async fn run(steps: Value, store: &StoreKind) -> Report {
     let (_directory, file) = written(&file_of(steps));
     replay(&file, "", store).await
 }
 
 async fn failure(steps: Value) -> String {
-    let report = run(steps, StoreKind::Memory).await;
+    let report = run(steps, &StoreKind::Memory).await;
     assert!(!report.is_success(), "{report}");
     assert_eq!(
         (report.files[0].passed, report.files[0].failures.len()),
@@ -161,13 +161,13 @@ fn stay() -> Value {
 
 #[tokio::test]
 async fn a_stay_is_metered_to_the_second_on_memory() {
-    let report = run(stay(), StoreKind::Memory).await;
+    let report = run(stay(), &StoreKind::Memory).await;
     assert!(report.is_success(), "{report}");
 }
 
 #[tokio::test]
 async fn a_stay_is_metered_to_the_second_on_sqlite() {
-    let report = run(stay(), StoreKind::Sqlite).await;
+    let report = run(stay(), &StoreKind::Sqlite).await;
     assert!(report.is_success(), "{report}");
 }
 
@@ -179,7 +179,7 @@ async fn a_signature_of_a_wallet_signs_in() {
         post("/auth/verify", body, expected)
     };
     let steps = json!([verify("{{sign_utf8:a:n}}"), verify("{{sign_raw32:a:n}}")]);
-    let report = run(steps, StoreKind::Memory).await;
+    let report = run(steps, &StoreKind::Memory).await;
     assert!(report.is_success(), "{report}");
 }
 
@@ -303,7 +303,7 @@ async fn a_given_that_needs_a_later_system_fails() {
         let mut file = file_of(steps.clone());
         file["scenarios"][0]["given"][name] = value;
         let (_directory, file) = written(&file);
-        let report = replay(&file, "", StoreKind::Memory).await;
+        let report = replay(&file, "", &StoreKind::Memory).await;
         let told = report.to_string();
         assert!(
             told.contains("not understood by this build") && told.contains(name),

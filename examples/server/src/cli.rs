@@ -34,7 +34,7 @@ pub(crate) struct Flags {
     /// Address to serve on [env SESSION_LISTEN, default 127.0.0.1:3338].
     #[arg(long, global = true, value_name = "ADDRESS")]
     pub(crate) listen: Option<String>,
-    /// `sqlite://PATH` or `memory:` [env DATABASE_URL, default sqlite://session.db].
+    /// `sqlite://PATH`, `postgres://USER@HOST/NAME` or `memory:` [env DATABASE_URL, default sqlite://session.db].
     #[arg(long, global = true, value_name = "URL")]
     pub(crate) database_url: Option<String>,
     /// `development` or `production` [env ENVIRONMENT].

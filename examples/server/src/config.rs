@@ -6,7 +6,6 @@
 use std::fmt;
 use std::io::IsTerminal;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use session_axum::CorsOrigins;
@@ -17,10 +16,10 @@ use thiserror::Error;
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::Flags;
+use crate::database::Database;
 use crate::secrets::{DevSecrets, Keeping, SecretError, read_secret};
 
 const LISTEN_DEFAULT: &str = "127.0.0.1:3338";
-const DATABASE_URL_DEFAULT: &str = "sqlite://session.db";
 const SHUTDOWN_SECONDS_DEFAULT: u64 = 20;
 /// A year: no clock that is further off is a test of restarts or of clocks that differ.
 const CLOCK_OFFSET_SECONDS_MAX: u64 = 366 * 24 * 3600;
@@ -47,13 +46,6 @@ pub(crate) enum ConfigError {
 pub(crate) enum Environment {
     Development,
     Production,
-}
-
-/// Where state lives.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Database {
-    Memory,
-    Sqlite { url: String, path: PathBuf },
 }
 
 /// How logs look.
@@ -89,7 +81,7 @@ impl Config {
     pub(crate) fn read(flags: &Flags, keeping: Keeping) -> Result<Self, ConfigError> {
         refuse_unbuilt()?;
         let environment = environment(flags)?;
-        let database = database(flags, environment)?;
+        let database = Database::read(flags, environment)?;
         let listen = listen(flags)?;
         let metrics_listen = setting("METRICS_LISTEN", flags.metrics_listen.as_ref())?
             .map(|text| parse("METRICS_LISTEN", &text, "an address such as 127.0.0.1:9100"))
@@ -152,10 +144,6 @@ impl fmt::Display for Config {
             Environment::Development => "development",
             Environment::Production => "production",
         };
-        let database = match &self.database {
-            Database::Memory => "memory:",
-            Database::Sqlite { url, .. } => url,
-        };
         let drawn = |is_drawn| {
             if is_drawn {
                 "(drawn at random)"
@@ -172,7 +160,8 @@ impl fmt::Display for Config {
         };
         writeln!(f, "ENVIRONMENT={environment}")?;
         writeln!(f, "SESSION_LISTEN={}", self.listen)?;
-        writeln!(f, "DATABASE_URL={database}")?;
+        writeln!(f, "DATABASE_URL={}", self.database)?;
+        writeln!(f, "SESSION_DB_POOLER={}", on_off(self.database.pooler()))?;
         writeln!(f, "JWT_SECRET={}", drawn(self.is_jwt_drawn))?;
         writeln!(f, "AGORA_APP_ID={}", self.app_id.as_str())?;
         writeln!(f, "AGORA_APP_CERTIFICATE={}", drawn(self.is_media_drawn))?;
@@ -191,6 +180,10 @@ impl fmt::Display for Config {
         )?;
         writeln!(f, "RUST_LOG={}", self.log.filter)
     }
+}
+
+const fn on_off(is_on: bool) -> &'static str {
+    if is_on { "on" } else { "off" }
 }
 
 impl Log {
@@ -258,48 +251,6 @@ fn listen(flags: &Flags) -> Result<SocketAddr, ConfigError> {
         return Ok(SocketAddr::from(([127, 0, 0, 1], port)));
     }
     parse("SESSION_LISTEN", LISTEN_DEFAULT, "an address")
-}
-
-fn database(flags: &Flags, environment: Environment) -> Result<Database, ConfigError> {
-    let url = setting("DATABASE_URL", flags.database_url.as_ref())?;
-    let url = url.unwrap_or_else(|| DATABASE_URL_DEFAULT.to_owned());
-    if url == "memory:" {
-        return match environment {
-            Environment::Development => Ok(Database::Memory),
-            Environment::Production => Err(invalid(
-                "DATABASE_URL",
-                "memory: is for development".to_owned(),
-            )),
-        };
-    }
-    if url.starts_with("postgres:") || url.starts_with("postgresql:") {
-        let why = "this build has no PostgreSQL store yet; use sqlite://PATH";
-        return Err(invalid("DATABASE_URL", why.to_owned()));
-    }
-    let path = url
-        .strip_prefix("sqlite://")
-        .filter(|path| !path.is_empty() && !path.starts_with(':') && !path.contains(['?', '%']))
-        .map(PathBuf::from);
-    match path {
-        Some(path) => {
-            // The file is made where it is missing, its folder is not.
-            let folder = path
-                .parent()
-                .filter(|folder| !folder.as_os_str().is_empty());
-            match folder.filter(|folder| !folder.is_dir()) {
-                Some(folder) => Err(invalid(
-                    "DATABASE_URL",
-                    format!("there is no folder {}", folder.display()),
-                )),
-                None => Ok(Database::Sqlite { url, path }),
-            }
-        }
-        // Options of the driver would undo what the store promises.
-        None => Err(invalid(
-            "DATABASE_URL",
-            "not sqlite://PATH, a path without options, or memory:".to_owned(),
-        )),
-    }
 }
 
 fn jwt_keys(
@@ -442,7 +393,10 @@ fn log(flags: &Flags, environment: Environment) -> Result<Log, ConfigError> {
 }
 
 /// A setting that is no secret: the flag, else the variable; empty counts as not set.
-fn setting(name: &'static str, flag: Option<&String>) -> Result<Option<String>, ConfigError> {
+pub(crate) fn setting(
+    name: &'static str,
+    flag: Option<&String>,
+) -> Result<Option<String>, ConfigError> {
     if let Some(value) = flag {
         return Ok(Some(value.clone()));
     }
@@ -463,6 +417,6 @@ fn parse<T: std::str::FromStr>(
         .map_err(|_| invalid(name, format!("{text:?} is not {what}")))
 }
 
-fn invalid(name: &'static str, why: String) -> ConfigError {
+pub(crate) fn invalid(name: &'static str, why: String) -> ConfigError {
     ConfigError::Invalid { name, why }
 }

@@ -17,6 +17,7 @@
 
 mod cli;
 mod config;
+mod database;
 mod parts;
 mod secrets;
 mod serve;

@@ -8,15 +8,14 @@ use session_axum::{Dispatch, ProcessClock};
 use session_core::outbox::{Intent, Outcome};
 use session_core::policy::Policy;
 use session_core::ports::{
-    Effects, Entropy, NameRegistry, PortError, PortErrorKind, Store, VerificationMirror,
+    Effects, Entropy, NameRegistry, PortError, PortErrorKind, VerificationMirror,
 };
 use session_core::service::Ports;
 use session_core::types::{Timestamp, Wallet};
-use session_sqlx::{SqliteOptions, SqliteStore};
 use session_testkit::fakes::{FakeNames, FakeVerifications};
-use session_testkit::memory::MemoryStore;
 
-use crate::config::{Config, Database, Environment};
+use crate::config::{Config, Environment};
+use crate::database::Opened;
 
 /// How long a request waits for something outside before it answers "pending".
 const DISPATCH_WAIT: Duration = Duration::from_secs(10);
@@ -27,23 +26,16 @@ pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
 /// The ports, and what must be closed in the end.
 pub(crate) struct Parts {
     pub(crate) ports: Ports,
-    sqlite: Option<SqliteStore>,
+    database: Opened,
 }
 
 impl Parts {
     /// Opens the database, migrates it, and puts everything together.
     pub(crate) async fn open(config: &Config) -> Result<Self, Failure> {
-        let (store, sqlite): (Arc<dyn Store>, _) = match &config.database {
-            Database::Memory => (Arc::new(MemoryStore::new()), None),
-            Database::Sqlite { url, .. } => {
-                let store = SqliteStore::open(url, SqliteOptions::default()).await?;
-                store.migrate().await?;
-                (Arc::new(store.clone()), Some(store))
-            }
-        };
+        let database = config.database.open().await?;
         let (names, verifications) = outside(config.environment);
         let ports = Ports {
-            store,
+            store: database.store(),
             clock: Arc::new(ProcessClock::moved_by(config.clock_offset_seconds)),
             entropy: Arc::new(SystemEntropy),
             names,
@@ -52,14 +44,12 @@ impl Parts {
             dispatcher: Arc::new(Dispatch::waiting(DISPATCH_WAIT)),
             policy: Policy::default(),
         };
-        Ok(Self { ports, sqlite })
+        Ok(Self { ports, database })
     }
 
     /// Closes the database.
     pub(crate) async fn close(self) {
-        if let Some(sqlite) = self.sqlite {
-            sqlite.close().await;
-        }
+        self.database.close().await;
     }
 }
 

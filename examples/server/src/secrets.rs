@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use session_core::types::encode_hex;
 use thiserror::Error;
 
-use crate::config::Database;
+use crate::database::Database;
 
 /// Why a secret cannot be had.
 #[derive(Debug, Error)]
@@ -86,6 +86,8 @@ impl DevSecrets {
     pub(crate) fn beside(database: &Database, keeping: Keeping) -> Self {
         let path = match database {
             Database::Memory => None,
+            // Nothing is beside it; servers that are started in one folder share them.
+            Database::Postgres { .. } => Some(PathBuf::from("session.dev-secrets")),
             Database::Sqlite { path, .. } => {
                 let mut name = path.clone().into_os_string();
                 name.push(".dev-secrets");

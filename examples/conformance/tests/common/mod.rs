@@ -33,7 +33,7 @@ pub(crate) fn written(value: &Value) -> (TempDir, String) {
 
 /// Runs the cases of one file that begin with these prefixes.
 #[allow(dead_code, reason = "not every test runs in process")]
-pub(crate) async fn replay(file: &str, only: &str, store: StoreKind) -> Report {
+pub(crate) async fn replay(file: &str, only: &str, store: &StoreKind) -> Report {
     let prefixes = only
         .split(',')
         .filter(|prefix| !prefix.is_empty())
