@@ -42,9 +42,10 @@ pub mod workers;
 
 pub use clock::ProcessClock;
 pub use cors::CorsOrigins;
+pub use guard::AuthenticatedWallet;
 pub use limits::{Limits, Rate};
 pub use routes::router;
-pub use workers::{Dispatch, Workers};
+pub use workers::{Dispatch, Waker, Workers};
 
 use std::sync::Arc;
 

@@ -15,7 +15,7 @@ use session_core::service::{
     CLAIM_ROWS_MAX, ExecuteError, Ports, Worked, beat, deliver, work_lane,
 };
 use session_core::types::IntentKey;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
 /// How often a worker looks for due rows.
@@ -30,6 +30,28 @@ pub struct Workers {
     tasks: JoinSet<()>,
     stop: watch::Sender<bool>,
     pulse: Pulse,
+    waker: Waker,
+}
+
+/// Makes workers look now instead of at their next tick.
+#[derive(Debug, Clone, Default)]
+pub struct Waker([Arc<Notify>; Lane::ALL.len()]);
+
+impl Waker {
+    /// Something may be due in this lane.
+    pub fn wake(&self, lane: Lane) {
+        self.of(lane).notify_one();
+    }
+
+    fn of(&self, lane: Lane) -> Arc<Notify> {
+        let [deliver, expire, rooms, seats] = &self.0;
+        match lane {
+            Lane::Deliver => deliver.clone(),
+            Lane::Expire => expire.clone(),
+            Lane::Rooms => rooms.clone(),
+            Lane::Seats => seats.clone(),
+        }
+    }
 }
 
 impl Workers {
@@ -56,15 +78,29 @@ impl Workers {
             pulse.running(),
             stopped.clone(),
         ));
+        let waker = Waker::default();
         for lane in Lane::ALL {
             tasks.spawn(keep_working(
                 lane,
+                waker.of(lane),
                 ports.clone(),
                 pulse.running(),
                 stopped.clone(),
             ));
         }
-        Ok(Self { tasks, stop, pulse })
+        Ok(Self {
+            tasks,
+            stop,
+            pulse,
+            waker,
+        })
+    }
+
+    /// For whoever knows that something is due: a host that has committed it in a transaction of
+    /// its own.
+    #[must_use]
+    pub fn waker(&self) -> Waker {
+        self.waker.clone()
     }
 
     /// Ends the loops, each after the pass it is in, so that no claim is left behind.
@@ -179,13 +215,14 @@ async fn keep_beating(ports: Ports, running: Running, mut stopped: watch::Receiv
 
 async fn keep_working(
     lane: Lane,
+    woken: Arc<Notify>,
     ports: Ports,
     _running: Running,
     mut stopped: watch::Receiver<bool>,
 ) {
     let mut ticks = tokio::time::interval(LOOK_EVERY);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    while next(&mut ticks, &mut stopped).await {
+    while next_or_woken(&mut ticks, &woken, &mut stopped).await {
         while let Some(worked) = pass(lane, &ports).await {
             // A full claim means that more is due; otherwise the next tick is soon enough.
             if worked.claimed < CLAIM_ROWS_MAX || *stopped.borrow() {
@@ -200,6 +237,18 @@ async fn next(ticks: &mut tokio::time::Interval, stopped: &mut watch::Receiver<b
         biased;
         _ = stopped.wait_for(|stop| *stop) => false,
         _ = ticks.tick() => true,
+    }
+}
+
+async fn next_or_woken(
+    ticks: &mut tokio::time::Interval,
+    woken: &Notify,
+    stopped: &mut watch::Receiver<bool>,
+) -> bool {
+    tokio::select! {
+        biased;
+        goes_on = next(ticks, stopped) => goes_on,
+        () = woken.notified() => true,
     }
 }
 

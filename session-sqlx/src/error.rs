@@ -59,7 +59,9 @@ impl Trouble {
     /// the caller hears that the store cannot serve now.
     pub(crate) fn into_store_error(self) -> StoreError {
         match self {
-            Self::Again(error) | Self::Failed(error) | Self::Lost(error) => error,
+            Self::Again(error) | Self::Failed(error) | Self::Lost(error) | Self::Taken(error) => {
+                error
+            }
             Self::Poisoned(session_core::ports::CommitError::Store(error)) => error,
             Self::Poisoned(session_core::ports::CommitError::Rejected(rejection)) => {
                 corrupt(rejection.to_string())
@@ -128,9 +130,9 @@ pub(crate) fn rusqlite_trouble(error: rusqlite::Error) -> Trouble {
 /// What a code of PostgreSQL's manual, appendix A, means.
 fn postgres_trouble(code: &str, detail: String) -> Trouble {
     match code {
-        // Serialization failure, deadlock; a value that somebody else took meanwhile, which the
-        // next look finds.
-        "40001" | "40P01" | "23505" => Trouble::Again(unavailable(detail)),
+        // Serialization failure, deadlock.
+        "40001" | "40P01" => Trouble::Again(unavailable(detail)),
+        "23505" => Trouble::Taken(unavailable(detail)),
         // Another migration is at work.
         "55P03" => Trouble::Failed(unavailable(detail)),
         "23503" => dangling(),
@@ -179,7 +181,7 @@ fn sqlite_trouble(extended: i32, detail: String) -> Trouble {
     const SQLITE_TOOBIG: i32 = 18;
     const SQLITE_CONSTRAINT: i32 = 19;
     if SQLITE_TAKEN_CODES.contains(&extended) {
-        return Trouble::Again(unavailable(detail));
+        return Trouble::Taken(unavailable(detail));
     }
     // The low byte of an extended code is the primary one.
     let primary = extended & 0xff;

@@ -1,9 +1,9 @@
 //! What a group of changesets comes to: a verdict for each, and one set of writes for all.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use session_core::changeset::{
-    Changeset, Delta, Expect, Key, Receipt, Rejection, Row, Unique, Version, World, apply,
+    Changeset, Delta, Expect, Key, Lane, Receipt, Rejection, Row, Unique, Version, World, apply,
 };
 use session_core::ports::StoreErrorKind;
 
@@ -125,6 +125,12 @@ impl Fold {
             let (version, row) = self.world.row(key)?;
             Some((*version, row))
         })
+    }
+
+    /// The queues in which something is placed.
+    pub(crate) fn lanes(&self) -> BTreeSet<Lane> {
+        let places = self.queued.keys().filter_map(|key| self.world.work(key));
+        places.map(|place| place.due.lane).collect()
     }
 
     /// Writes everything, inside a transaction in which the world was locked.

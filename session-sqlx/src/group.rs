@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use session_core::changeset::{Changeset, Receipt, Rejection};
+use session_core::changeset::{Changeset, Lane, Receipt, Rejection};
 use session_core::ports::{Claim, Claimed, CommitError, Read, StoreError, StoredRow};
 
 use crate::error::unavailable;
@@ -108,7 +108,7 @@ async fn commit_locked<S: Session>(
         for _ in 0..GROUP_TRIES_MAX {
             match attempt(session, seen, changesets).await {
                 Ok(verdicts) => return verdicts.into_iter().map(told).collect(),
-                Err((Trouble::Again(_) | Trouble::Stale, _)) => {}
+                Err((Trouble::Again(_) | Trouble::Stale | Trouble::Taken(_), _)) => {}
                 Err((Trouble::Lost(_), At::Work)) => {}
                 // One by one: those with a record may be tried again, and a poisoned one must
                 // not fail its neighbours.
@@ -144,7 +144,9 @@ async fn commit_one<S: Session>(session: &mut S, seen: &Seen, changeset: &Change
                 let verdict = verdicts.pop();
                 return verdict.map_or_else(|| Err(unavailable("no verdict").into()), told);
             }
-            Err((Trouble::Again(error), _)) => last = Some(Trouble::Again(error)),
+            Err((Trouble::Again(error) | Trouble::Taken(error), _)) => {
+                last = Some(Trouble::Again(error));
+            }
             Err((Trouble::Lost(error), At::Commit)) if changeset.idempotency.is_none() => {
                 return Err(error.into());
             }
@@ -227,6 +229,38 @@ async fn write<S: Session>(session: &mut S, changesets: &[&Changeset]) -> Result
     Ok(fold)
 }
 
+/// Commits a changeset inside a transaction that somebody else holds, between whose parts
+/// `session` begins and commits. Tries once: what went wrong may have ended the whole of it. What
+/// comes back: the receipt, and the queues in which something was placed.
+pub(crate) async fn commit_within<S: Session>(
+    session: &mut S,
+    changeset: &Changeset,
+) -> Result<(Receipt, BTreeSet<Lane>), CommitError> {
+    let trouble = match part(session, changeset).await {
+        Ok((verdict, lanes)) => return Ok((told(verdict)?, lanes)),
+        Err(trouble) => trouble,
+    };
+    session.rollback().await;
+    match (trouble, changeset.keys().into_iter().next()) {
+        (Trouble::Taken(_), Some(key)) => Err(Rejection::Conflict(key).into()),
+        (Trouble::Poisoned(error), _) => Err(error),
+        (trouble, _) => Err(trouble.into_store_error().into()),
+    }
+}
+
+async fn part<S: Session>(
+    session: &mut S,
+    changeset: &Changeset,
+) -> Result<(Verdict, BTreeSet<Lane>), Trouble> {
+    session.begin().await?;
+    let mut fold = write(session, &[changeset]).await?;
+    let lanes = fold.lanes();
+    let verdict = fold.verdicts.pop();
+    session.commit().await?;
+    let verdict = verdict.ok_or_else(|| Trouble::Failed(unavailable("no verdict")))?;
+    Ok((verdict, lanes))
+}
+
 /// Answers reads of several callers, all of one instant.
 pub(crate) async fn read<S: Session>(
     session: &mut S,
@@ -239,7 +273,7 @@ pub(crate) async fn read<S: Session>(
         tries += 1;
         match session.find(&wanted).await {
             Ok(found) => break found,
-            Err(Trouble::Again(_) | Trouble::Lost(_)) if tries < TRIES_MAX => {}
+            Err(Trouble::Again(_) | Trouble::Taken(_) | Trouble::Lost(_)) if tries < TRIES_MAX => {}
             Err(trouble) => return Err(trouble.into_store_error()),
         }
     };
@@ -260,7 +294,7 @@ pub(crate) async fn claim<S: Session>(
         match claim_once(session, claim).await {
             Ok(claimed) => return Ok(claimed),
             // A claim that nobody heard of is handed out again when its lease ends.
-            Err(Trouble::Again(_) | Trouble::Lost(_)) if tries < TRIES_MAX => {}
+            Err(Trouble::Again(_) | Trouble::Taken(_) | Trouble::Lost(_)) if tries < TRIES_MAX => {}
             Err(trouble) => return Err(trouble.into_store_error()),
         }
     }

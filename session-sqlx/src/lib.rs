@@ -66,11 +66,13 @@ mod sqlite;
 mod statement;
 mod value;
 mod wanted;
+mod within;
 mod work;
 
 pub use error::OpenError;
 pub use postgres::{ALONE_MAX, CONNECTIONS_MAX, PostgresOptions, PostgresStore};
 pub use sqlite::{ACQUIRE_TIMEOUT, BUSY_TIMEOUT, READERS_MAX, SqliteOptions, SqliteStore};
+pub use within::{Wake, Within};
 
 /// The table that remembers which migrations were applied. Not the driver's default, so that the
 /// host's own migrations in the same database stay apart.

@@ -22,6 +22,8 @@ pub(crate) enum Trouble {
     Poisoned(CommitError),
     /// A row is not as it was seen last.
     Stale,
+    /// Somebody else has what only one row may have; the next look finds it.
+    Taken(StoreError),
 }
 
 /// A connection. Statements take any number of rows of parameters.

@@ -213,7 +213,7 @@ impl Session for PoolSession {
 }
 
 /// The statement that finds rows, and its parameters.
-fn finding(wanted: &Wanted) -> Result<(&'static str, PgArguments), Trouble> {
+pub(crate) fn finding(wanted: &Wanted) -> Result<(&'static str, PgArguments), Trouble> {
     let kinds = by_kind(wanted.keys.iter())?;
     let rows_of = |kind| {
         let found = kinds.iter().find(|(other, _)| *other == kind);
@@ -308,7 +308,7 @@ pub(crate) fn tuple(row: &PgRow, types: &[Type]) -> Result<Tuple, Trouble> {
 }
 
 /// A row whose columns came as one list of texts.
-fn unpacked(row: &PgRow) -> Result<(Kind, Tuple), Trouble> {
+pub(crate) fn unpacked(row: &PgRow) -> Result<(Kind, Tuple), Trouble> {
     let kind: i64 = row.try_get(0).map_err(sqlx_trouble)?;
     let kind = usize::try_from(kind).ok().and_then(Kind::of_number);
     let kind = kind.ok_or_else(|| Trouble::Failed(corrupt("rows of an unknown kind")))?;
