@@ -1,12 +1,13 @@
-//! The store of `session-core` in an SQL database.
+//! The stores of `session-core` in SQL databases.
 //!
-//! [`SqliteStore`] implements [`Store`](session_core::ports::Store) in one file: a commit is one
-//! transaction, durable once it returns, that holds the write lock from before its first read to
-//! its end. Inside it the rows that a changeset names are loaded, `session-core`'s own
-//! [`apply`](session_core::changeset::apply) decides, and what it says is written. No rule lives
-//! here, and no text of SQL is ever put together: every value is a bound parameter.
+//! [`SqliteStore`] implements [`Store`](session_core::ports::Store) in one file, [`PostgresStore`]
+//! in a database that any number of servers share, and [`Within`] inside a transaction that a host
+//! holds. Inside a transaction the rows that changesets name are locked and loaded, `session-core`'s
+//! own [`apply`](session_core::changeset::apply) decides, and what it says is written. No rule lives
+//! here, and no text of SQL is put together at run time: every value is a bound parameter.
 //!
-//! What it is not: a cache, a query builder, or a server. It knows nothing of HTTP or of clocks.
+//! What it is not: a cache, a query builder, or a server. It knows nothing of HTTP or of clocks. Why
+//! it is as it is: `docs/adr/0003-databases-and-groups.md`.
 //!
 //! ```
 //! use session_core::changeset::{Draft, Key};
@@ -36,17 +37,20 @@
 //!
 //! | module | holds |
 //! | --- | --- |
-//! | `sqlite` | opening, migrating, transactions, the port itself |
-//! | `commit` | one changeset inside a transaction: load, decide, write |
-//! | `read` | typed reads |
-//! | `rows` | one file for each kind of row: its statements, reading and writing |
-//! | `ledger`, `journal`, `work` | transfers, facts, queues |
-//! | `statement`, `columns`, `names` | values on their way in and out |
-//! | `error` | what the driver's errors mean to a caller |
+//! | `sqlite`, `postgres`, `within` | the three stores: opening, migrating, connections |
+//! | `lane` | calls that wait for their turn, and are served in groups |
+//! | `group` | one group: transactions, and the one place that tries again |
+//! | `wanted` | what calls need to see; locking and reading it |
+//! | `fold` | what changesets come to together; writing it |
+//! | `seen` | rows as they were seen last, for heartbeats |
+//! | `session` | what all of this asks of a connection, and what may go wrong |
+//! | `rows`, `ledger`, `journal`, `work` | the tables: columns, statements, reading and writing |
+//! | `statement`, `value`, `columns`, `names` | texts of SQL; values on their way in and out |
+//! | `error` | what the drivers' errors mean to a caller |
 //!
-//! The schema is in `migrations/sqlite`: numbered files that are added to and never changed, with
-//! a constraint for every invariant that `session-core` relies on. Applied ones are remembered in
-//! the table `session_migrations`.
+//! The schema is in `migrations`, a folder for each database: numbered files that are added to and
+//! never changed, with a constraint for every invariant that `session-core` relies on. Applied ones
+//! are remembered in the table `session_migrations`.
 //!
 //! This crate has no features.
 
