@@ -15,13 +15,13 @@ use session_core::changeset::{Changeset, Receipt};
 use session_core::ports::{Claim, Claimed, CommitError, Read, Store, StoreError, StoredRow};
 use sqlx::Connection;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use self::session::PoolSession;
 use crate::ACQUIRE_TIMEOUT;
 use crate::error::OpenError;
 use crate::group::{self, Answer};
-use crate::lane::{Job, Jobs, Lane, take_more};
+use crate::lane::{GROUP_MAX, Job, Jobs, Lane, take_more};
 use crate::seen::Seen;
 
 /// Connections of one server.
@@ -196,16 +196,32 @@ async fn serve<Ask, Answer, Run, Served>(
     // Wide enough for so many single calls, and full with one group of that size or larger.
     let width = Arc::new(Semaphore::new(usize::try_from(alone_max).unwrap_or(1)));
     let mut group = Vec::new();
-    while jobs.recv_many(&mut group, crate::lane::GROUP_MAX).await > 0 {
-        let size = u32::try_from(group.len()).unwrap_or(u32::MAX);
-        let place = width.clone().acquire_many_owned(size.min(alone_max)).await;
-        // What has come while this group waited for its turn joins it.
-        take_more(&mut jobs, &mut group);
+    while jobs.recv_many(&mut group, GROUP_MAX).await > 0 {
+        let mut places: Option<OwnedSemaphorePermit> = None;
+        loop {
+            let size = u32::try_from(group.len()).unwrap_or(u32::MAX);
+            let taken = places.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+            let taken = u32::try_from(taken).unwrap_or(u32::MAX);
+            let missing = size.min(alone_max).saturating_sub(taken);
+            if missing == 0 {
+                break;
+            }
+            // Never closed.
+            let Ok(more) = width.clone().acquire_many_owned(missing).await else {
+                return;
+            };
+            match &mut places {
+                Some(places) => places.merge(more),
+                None => places = Some(more),
+            }
+            // What has come while this group waited for its turn joins it.
+            take_more(&mut jobs, &mut group);
+        }
         let served = run(std::mem::take(&mut group));
         let alive = alive.clone();
         tokio::spawn(async move {
             served.await;
-            drop((place, alive));
+            drop((places, alive));
         });
     }
 }
