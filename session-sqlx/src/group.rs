@@ -279,7 +279,7 @@ pub(crate) async fn read<S: Session>(
     };
     let world = world(&found).map_err(Trouble::into_store_error)?;
     seen.remember(world.rows().map(|(_, version, row)| (version, row)));
-    let answer = |reads: &&[Read]| reads.iter().map(|read| world.read(read)).collect();
+    let answer = |reads: &&[Read]| reads.iter().map(|read| world.find(read)).collect();
     Ok(callers.iter().map(answer).collect())
 }
 

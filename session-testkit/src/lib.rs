@@ -9,10 +9,13 @@
 //! | [`fakes`] | names, verifications, the media vendor; each says in its name that it is none |
 //! | [`mod@bench`] | all of them put together |
 //! | [`invariants`] | what must hold of every history, checked on a world or through reads |
+//! | `conformance` | the public suite for stores (feature `conformance`) |
 //! | `model` | strategies and the naive room-and-ledger model (feature `model`) |
 //! | `races` | many requests at one instant, against any store (feature `races`) |
 
 pub mod bench;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod entropy;
 pub mod fakes;
 pub mod invariants;

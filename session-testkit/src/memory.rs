@@ -56,7 +56,7 @@ impl Store for MemoryStore {
     async fn read(&self, reads: &[Read]) -> Result<Vec<Vec<StoredRow>>, StoreError> {
         self.check_up()?;
         let world = self.lock();
-        Ok(reads.iter().map(|read| world.read(read)).collect())
+        Ok(reads.iter().map(|read| world.find(read)).collect())
     }
 
     async fn commit(&self, changeset: &Changeset) -> Result<Receipt, CommitError> {

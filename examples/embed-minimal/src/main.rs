@@ -108,7 +108,7 @@ fn ready<T>(future: impl Future<Output = T>) -> Result<T, Failure> {
     }
 }
 
-/// A store in thirty lines: the core's own rule behind a lock. It finds what this program reads.
+/// A store in thirty lines: the core's own rules behind a lock.
 #[derive(Debug, Default)]
 struct Tiny(Mutex<World>);
 
@@ -116,7 +116,7 @@ struct Tiny(Mutex<World>);
 impl Store for Tiny {
     async fn read(&self, reads: &[Read]) -> Result<Vec<Vec<StoredRow>>, StoreError> {
         let world = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(reads.iter().map(|read| world.read(read)).collect())
+        Ok(reads.iter().map(|read| world.find(read)).collect())
     }
 
     async fn commit(&self, changeset: &Changeset) -> Result<Receipt, CommitError> {

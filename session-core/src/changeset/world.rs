@@ -99,7 +99,7 @@ impl World {
     /// What a read finds. Stores that load rows from elsewhere load at least those that a read
     /// may find, and let this say which of them it does, and in which order.
     #[must_use]
-    pub fn read(&self, read: &Read) -> Vec<StoredRow> {
+    pub fn find(&self, read: &Read) -> Vec<StoredRow> {
         match read {
             Read::Row(key) => self.stored(key).into_iter().collect(),
             Read::LiveSeatOf(wallet) => self.held(&Unique::LiveSeatOf(*wallet)),

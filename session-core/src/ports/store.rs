@@ -22,15 +22,18 @@ pub struct StoredRow {
     pub row: Row,
 }
 
-/// What can be read.
+/// What can be read. What each finds is said exactly by [`World::find`].
+///
+/// [`World::find`]: crate::changeset::World::find
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 #[allow(clippy::exhaustive_enums, reason = "stores answer every read")]
 pub enum Read {
-    /// The newest active open rooms, at most this many, newest first.
+    /// The newest active open rooms, at most this many, newest first; those of one instant by
+    /// identifier.
     ActiveOpenRooms(u32),
     /// The active room of a host.
     ActiveRoomOf(Wallet),
-    /// Outstanding nonces of a wallet, oldest first.
+    /// Outstanding nonces of a wallet, oldest first; those of one instant by nonce.
     ChallengesOf(Wallet),
     /// The live seat of a wallet.
     LiveSeatOf(Wallet),
@@ -99,22 +102,79 @@ pub enum CommitError {
 
 /// Where state lives.
 ///
-/// Any number of processes may use one store at once. What each method promises is what the public
-/// suite of the testkit checks.
+/// This page is the contract between the core and whoever writes a store. Each promise has a name,
+/// by which the checks of the public suite (`session_testkit::conformance`) say what is broken.
+/// Those of every call come first, the others stand with their method.
+///
+/// - **G1, shared.** Any number of handles in any number of processes may use one state at once.
+///   Whatever is promised here holds between all of them.
+/// - **G2, left alone.** A caller may stop waiting at any point. Its commit or its claim has then
+///   happened whole, or will, or never does; whoever calls next is served as if nothing had been.
+/// - **G3, unavailable.** [`StoreErrorKind::Unavailable`] says that the store is gone, locked or
+///   too slow. A read did nothing; of a claim or a commit it is not known whether it happened, as
+///   under G2. It is no answer to contention: of two calls in each other's way the store lets one
+///   wait, or does one over by itself, and both are answered.
 #[async_trait]
 pub trait Store: Debug + Send + Sync {
-    /// Reads rows, one list per read and in the order of the reads; an absent row is an empty
-    /// list. All lists are of one instant.
+    /// Reads rows.
+    ///
+    /// - **R1, shape.** The answer is one list for each read, in the order of the reads. A read
+    ///   that is asked twice is answered twice; no reads, no lists.
+    /// - **R2, absence.** What is not there is an empty list, never an error. A new store holds
+    ///   nothing.
+    /// - **R3, order.** A list holds what [`Read`] says and nothing else, in the order that it
+    ///   says, so that the same state always gives the same list.
+    /// - **R4, instant.** All lists of one call are of one instant between two commits. Decisions
+    ///   add up what they read: a room and its seats of two instants are a room that never was.
+    /// - **R5, recency.** That instant is not before the read began: it comes after every commit
+    ///   that had returned by then, to whomever, and after whatever an earlier read had found.
+    /// - **R6, fidelity.** A row comes back as it was written, to the last field and to the ends of
+    ///   each field's range, except that a number above `i64::MAX` may be refused with an error of
+    ///   the commit that brings it.
     ///
     /// # Errors
     /// [`StoreError`].
+    ///
+    /// # Cancel safety
+    /// Nothing is changed.
     async fn read(&self, reads: &[Read]) -> Result<Vec<Vec<StoredRow>>, StoreError>;
 
-    /// Commits a changeset whole or not at all, as [`apply`](crate::changeset::apply) says, and
-    /// durably: once this returns, a crash does not undo it.
+    /// Commits a changeset.
     ///
-    /// Isolation: what the changeset expects holds at the instant of its commit, against any other
-    /// commit.
+    /// - **C1, verdict.** The answer is the one that [`apply`] gives on the state of one instant
+    ///   during the call, and what [`Delta`] says is written at that instant. Where several things
+    ///   are wrong, it is the first that `apply` finds. The text in [`Rejection::Malformed`] alone
+    ///   may differ.
+    /// - **C2, expectation.** Every [`Expect`] holds at that instant, of rows that the changeset
+    ///   writes and of rows that it only relied on; else it is [`Rejection::Conflict`], naming the
+    ///   first row that is not as expected. A conflict that there is not is as wrong as one
+    ///   overlooked: the driver would decide anew for nothing.
+    /// - **C3, version.** A row's version is 1 after its insertion and one more after each commit
+    ///   that writes it. A row that comes again after it was removed begins at 1.
+    /// - **C4, form.** [`Rejection::Malformed`] are: a write that does not expect what it replaces,
+    ///   a second write of a row, a write of an account, an intent whose key has another effect.
+    /// - **C5, uniqueness.** Of what [`Record::uniques`] names, no two rows have the same: else it
+    ///   is [`Rejection::Taken`]. What counts is the state after the whole changeset, so that a
+    ///   value may change hands within one.
+    /// - **C6, ledger.** Transfers do what [`post`] says, in their order, each seeing those before
+    ///   it. A transfer moves once for its identifier, for ever; the same identifier with other
+    ///   content is an `IdMismatch`; a refused one stays free. Guards, limits and reservations hold
+    ///   at the instant of the commit, whether or not an account's version is expected. Accounts
+    ///   without a row ([`AccountKind::is_derived`]) get none.
+    /// - **C7, receipt.** It tells for each transfer asked for how much moved under its identifier,
+    ///   now or the first time: a repeat gets the first answer.
+    /// - **C8, answer.** An idempotency record is written with what it answers for, or not at all.
+    ///   Where there is one of the same key already, the changeset is a conflict on that row.
+    /// - **C9, intents and facts.** An intent that is there with the same effect stays as it is,
+    ///   however far it has come. A fact that is in the journal already is not one more.
+    /// - **C10, whole.** All of the changeset is written or nothing: a refused one leaves no trace
+    ///   in rows, versions, transfers, journal or queues. Nobody sees a part of it, ever.
+    /// - **C11, isolation.** The instants of C1 put all commits and claims in one order, and each
+    ///   finds what those before it left. So of two changesets of which each writes what the other
+    ///   relied on, one is refused, also where what they relied on was an absence: a store of
+    ///   snapshots that checks only written rows breaks this (write skew).
+    /// - **C12, durability.** Once this returns, every process sees the commit, and no crash undoes
+    ///   it.
     ///
     /// # Errors
     /// [`CommitError`].
@@ -122,19 +182,50 @@ pub trait Store: Debug + Send + Sync {
     /// # Cancel safety
     /// A caller that stops waiting does not know whether the changeset was committed; it never is
     /// in part.
+    ///
+    /// [`apply`]: crate::changeset::apply
+    /// [`Delta`]: crate::changeset::Delta
+    /// [`Expect`]: crate::changeset::Expect
+    /// [`post`]: crate::ledger::post
+    /// [`AccountKind::is_derived`]: crate::ledger::AccountKind::is_derived
     async fn commit(&self, changeset: &Changeset) -> Result<Receipt, CommitError>;
 
-    /// Takes due rows of a lane, the longest due first, and raises each one's fence. A row under a
-    /// claim that still holds is not handed out. Two callers at once get different rows.
+    /// Takes due rows of a lane.
+    ///
+    /// - **Q1, due.** Handed out are rows of this lane whose [`Record::due`] is at or before `now`,
+    ///   at most `rows_max` of them, and as many as there are.
+    /// - **Q2, order.** The longest due come first, of all that could be handed out. Rows due at
+    ///   one instant come in any order.
+    /// - **Q3, lease.** A row under a claim is not handed out before the claim's lease is over; at
+    ///   its last instant it is.
+    /// - **Q4, fence.** A row that comes into a queue has fence 0, and each claim raises it by one.
+    ///   A claim is no write: the row and its version stay as they are.
+    /// - **Q5, one taker.** Callers at once get different rows.
+    /// - **Q6, fenced.** A commit that expects [`Expect::Claimed`] with another fence than the row
+    ///   has now is [`Rejection::Fenced`], and so is one about a row that is in no queue.
+    /// - **Q7, end.** A commit that writes a row under its claim ends the claim, and so does any
+    ///   that moves its due time; both leave the fence as it is. Every other write leaves the claim
+    ///   alone.
+    /// - **Q8, leaving.** A row that is removed, or due no more, leaves its queue.
     ///
     /// # Errors
     /// [`StoreError`].
+    ///
+    /// # Cancel safety
+    /// Rows may be under a claim of which nobody knows. They come up again when its lease ends.
+    ///
+    /// [`Expect::Claimed`]: crate::changeset::Expect::Claimed
     async fn claim_due(&self, claim: &Claim) -> Result<Vec<Claimed>, StoreError>;
 
     /// Whether the store answers.
     ///
+    /// - **P1, ping.** It succeeds where a read would, on an empty store too.
+    ///
     /// # Errors
     /// [`StoreError`] where it does not.
+    ///
+    /// # Cancel safety
+    /// Nothing is changed.
     async fn ping(&self) -> Result<(), StoreError>;
 }
 

@@ -1,0 +1,259 @@
+//! What the checks write: sound rows, told apart by a number.
+//!
+//! All of them are such as the rules could have written, so that the constraints of a schema may
+//! stay: a seat's room is there, a closed room has no live seats, nobody is charged for more than
+//! was metered.
+
+use std::num::NonZeroU32;
+
+use session_core::auth::{Challenge, ChallengeKey};
+use session_core::changeset::{Changeset, Draft, Expect, Key, Record, Version, Write};
+use session_core::idempotency::{IdempotencyKey, IdempotencyRecord};
+use session_core::ledger::{
+    AccountKey, AccountKind, Action, Guard, Order, Owner, Reason, Reference, Transfer,
+};
+use session_core::media::Channel;
+use session_core::outage::Service;
+use session_core::outbox::{Effect, Intent, IntentClass};
+use session_core::room::{Departure, Room, RoomState, Seat, SeatState, Visibility};
+use session_core::types::{
+    ConnectionId, IntentKey, RoomId, Seconds, Timestamp, TransferId, Unit, Wallet,
+};
+
+use crate::bench::Bench;
+
+pub(super) const fn at(unix: u64) -> Timestamp {
+    Timestamp::from_unix(unix)
+}
+
+pub(super) fn wallet(n: u32) -> Wallet {
+    Bench::wallet(n)
+}
+
+fn bytes(n: u32) -> [u8; 16] {
+    let mut bytes = [0x0c; 16];
+    bytes[12..].copy_from_slice(&n.to_be_bytes());
+    bytes
+}
+
+pub(super) fn room_id(n: u32) -> RoomId {
+    RoomId::from_random(bytes(n))
+}
+
+pub(super) fn connection(n: u32) -> ConnectionId {
+    ConnectionId::from_random(bytes(n))
+}
+
+/// An active open room of the wallet of the same number, due in no queue.
+pub(super) fn room(n: u32) -> Room {
+    Room {
+        id: room_id(n),
+        host: wallet(n),
+        visibility: Visibility::Open,
+        ai_enabled: false,
+        created_at: at(1000),
+        state: RoomState::Active,
+        unjoined_until: None,
+        live_seats: 1,
+    }
+}
+
+/// The same kind of room before anybody joined: due at this instant in the lane of rooms.
+pub(super) fn unjoined(n: u32, due_at: u64) -> Room {
+    Room {
+        unjoined_until: Some(at(due_at)),
+        live_seats: 0,
+        ..room(n)
+    }
+}
+
+/// The live seat of the wallet of the same number, in the first place of a room.
+pub(super) fn seat(n: u32, in_room: u32) -> Seat {
+    Seat {
+        connection: connection(n),
+        room: room_id(in_room),
+        wallet: wallet(n),
+        slot: 0,
+        uid: NonZeroU32::MIN.saturating_add(n).into(),
+        joined_at: at(1000),
+        last_seen_at: at(1010),
+        metered_to: at(1010),
+        charged: Seconds::new(10),
+        lease_until: at(1090),
+        low_raised: false,
+        exhausted_at: None,
+        undelivered: Vec::new(),
+        check_at: at(1045),
+        state: SeatState::Live,
+    }
+}
+
+/// The seat after its stay.
+pub(super) fn gone(seat: Seat) -> Seat {
+    Seat {
+        state: SeatState::Gone {
+            at: at(1010),
+            why: Departure::Left,
+        },
+        ..seat
+    }
+}
+
+/// The one nonce of the wallet of the same number. It shares nothing with any other row.
+pub(super) fn challenge(n: u32) -> Challenge {
+    nonce(n, 1, 1000)
+}
+
+pub(super) fn nonce(n: u32, byte: u8, issued_at: u64) -> Challenge {
+    Challenge {
+        key: ChallengeKey {
+            wallet: wallet(n),
+            nonce: [byte; 32],
+        },
+        issued_at: at(issued_at),
+        forget_at: at(1301),
+    }
+}
+
+pub(super) fn answer(n: u32) -> IdempotencyRecord {
+    IdempotencyRecord {
+        key: IdempotencyKey {
+            caller: wallet(n),
+            command: "rooms.join".to_owned(),
+            key: "key".to_owned(),
+        },
+        fingerprint: [7; 16],
+        answer: r#"{"Ok":{"granted":true}}"#.to_owned(),
+        expires_at: at(9000),
+    }
+}
+
+/// An intent due at 1000.
+pub(super) fn intent(n: u32) -> Intent {
+    let effect = Effect::RemoveFromChannel {
+        channel: Channel::free_room(room_id(n)),
+        uid: NonZeroU32::MIN.into(),
+    };
+    let key = IntentKey::derive("conformance", &[&n.to_be_bytes()]);
+    Intent::new(key, IntentClass::Repeatable, effect, at(1000))
+}
+
+pub(super) const fn service(last_beat_at: u64) -> Service {
+    Service {
+        last_beat_at: at(last_beat_at),
+        outages: Vec::new(),
+    }
+}
+
+pub(super) fn account(n: u32, kind: AccountKind) -> AccountKey {
+    AccountKey::new(Owner::Wallet(wallet(n)), kind, Unit::Seconds)
+}
+
+/// What the wallet of this number can spend.
+pub(super) fn spendable(n: u32) -> AccountKey {
+    account(n, AccountKind::Wallet)
+}
+
+pub(super) fn revenue() -> AccountKey {
+    AccountKey::new(Owner::House, AccountKind::Revenue, Unit::Seconds)
+}
+
+/// A transfer at 1000. Its identifier is made of the cause and the debited account.
+pub(super) fn transfer(
+    cause: &str,
+    debit: AccountKey,
+    credit: AccountKey,
+    amount: u64,
+) -> Transfer {
+    let id = TransferId::derive(
+        "conformance",
+        &[cause.as_bytes(), debit.to_string().as_bytes()],
+    );
+    Transfer {
+        id,
+        debit,
+        credit,
+        amount,
+        action: Action::Posted,
+        reason: Reason::AdminAdjust,
+        reference: Reference::None,
+        at: at(1000),
+    }
+}
+
+/// Credit for the wallet of this number, once.
+pub(super) fn grant(n: u32, amount: u64) -> Transfer {
+    transfer(
+        "grant",
+        account(n, AccountKind::GrantBase),
+        spendable(n),
+        amount,
+    )
+}
+
+pub(super) const fn plain(transfer: Transfer) -> Order {
+    Order {
+        transfer,
+        guard: None,
+    }
+}
+
+pub(super) const fn guarded(transfer: Transfer, guard: Guard) -> Order {
+    Order {
+        transfer,
+        guard: Some(guard),
+    }
+}
+
+pub(super) fn transferring(orders: impl IntoIterator<Item = Order>) -> Changeset {
+    Changeset {
+        transfers: orders.into_iter().collect(),
+        ..Changeset::default()
+    }
+}
+
+pub(super) fn inserting<T: Record>(rows: impl IntoIterator<Item = T>) -> Changeset {
+    let mut draft = Draft::new();
+    for row in rows {
+        draft.insert(row);
+    }
+    draft.finish()
+}
+
+/// Another state of a row that was found at a version.
+pub(super) fn updating<T: Record>(version: u64, row: T) -> Changeset {
+    Changeset {
+        expect: vec![at_version(row.key(), version)],
+        rows: vec![Write::Update(row.into())],
+        ..Changeset::default()
+    }
+}
+
+pub(super) fn deleting(version: u64, key: Key) -> Changeset {
+    Changeset {
+        expect: vec![at_version(key.clone(), version)],
+        rows: vec![Write::Delete(key)],
+        ..Changeset::default()
+    }
+}
+
+pub(super) const fn at_version(key: Key, version: u64) -> Expect {
+    Expect::At(key, Version::new(version))
+}
+
+/// The same changeset, which also relies on something.
+pub(super) fn relying(on: Expect, mut changeset: Changeset) -> Changeset {
+    changeset.expect.push(on);
+    changeset
+}
+
+/// Two changesets in one.
+pub(super) fn both(mut one: Changeset, other: Changeset) -> Changeset {
+    one.expect.extend(other.expect);
+    one.rows.extend(other.rows);
+    one.transfers.extend(other.transfers);
+    one.journal.extend(other.journal);
+    one.intents.extend(other.intents);
+    one.idempotency = one.idempotency.or(other.idempotency);
+    one
+}
