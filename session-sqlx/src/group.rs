@@ -223,7 +223,7 @@ async fn write<S: Session>(session: &mut S, changesets: &[&Changeset]) -> Result
         fold.write(session).await?;
     }
     // Also where nothing is written: what was read may be of several instants.
-    if !S::LOCKS_EVERYTHING && fold.relies_on_absence() {
+    if !session.locks_everything() && fold.relies_on_absence() {
         fold.hold_absent(session).await?;
     }
     Ok(fold)

@@ -32,7 +32,7 @@ pub(crate) enum Trouble {
 /// mends.
 pub(crate) trait Session: Send {
     /// Whether a transaction that writes keeps everybody else from writing anything.
-    const LOCKS_EVERYTHING: bool;
+    fn locks_everything(&self) -> bool;
 
     /// Begins a transaction that writes: from here to its end, what [`fetch`](Self::fetch) has
     /// locked stays as it is.

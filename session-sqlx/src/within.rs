@@ -305,7 +305,9 @@ impl Part<Postgres> {
 }
 
 impl Session for Part<Postgres> {
-    const LOCKS_EVERYTHING: bool = false;
+    fn locks_everything(&self) -> bool {
+        false
+    }
 
     async fn begin(&mut self) -> Result<(), Trouble> {
         self.begin_part().await
@@ -368,7 +370,9 @@ impl Part<Sqlite> {
 }
 
 impl Session for Part<Sqlite> {
-    const LOCKS_EVERYTHING: bool = true;
+    fn locks_everything(&self) -> bool {
+        true
+    }
 
     async fn begin(&mut self) -> Result<(), Trouble> {
         self.begin_part().await

@@ -14,10 +14,10 @@ use async_trait::async_trait;
 use session_core::changeset::{Changeset, Receipt};
 use session_core::ports::{Claim, Claimed, CommitError, Read, Store, StoreError, StoredRow};
 use sqlx::Connection;
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
-use self::session::PoolSession;
+use self::session::{Access, PoolSession};
 use crate::ACQUIRE_TIMEOUT;
 use crate::error::OpenError;
 use crate::group::{self, Answer};
@@ -56,6 +56,9 @@ pub struct PostgresOptions {
     /// The schema that holds the tables, where it is not the first of the role's search path. It
     /// must exist. Not with a pooler: give the role a search path there.
     pub schema: Option<String>,
+    /// Planted by a test: what a changeset only relies on is not held.
+    #[cfg(test)]
+    careless: bool,
 }
 
 impl Default for PostgresOptions {
@@ -66,6 +69,8 @@ impl Default for PostgresOptions {
             alone_max: ALONE_MAX,
             pooler: false,
             schema: None,
+            #[cfg(test)]
+            careless: false,
         }
     }
 }
@@ -82,8 +87,7 @@ pub struct PostgresStore(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    pool: PgPool,
-    pooler: bool,
+    access: Access,
     commits: Lane<Changeset, Answer>,
     reads: Lane<Vec<Read>, Found>,
     /// Ends when every task has.
@@ -107,28 +111,32 @@ impl PostgresStore {
             .connect_with(connect_options(url, &options)?)
             .await
             .map_err(OpenError::Database)?;
-        let pooler = options.pooler;
+        let access = Access {
+            pool,
+            pooler: options.pooler,
+            #[cfg(test)]
+            careless: options.careless,
+        };
         let seen = Arc::new(Seen::default());
         let (alive, tasks) = mpsc::channel(1);
 
         let (commits, jobs) = Lane::new(options.acquire_timeout);
-        let (lane_pool, lane_seen) = (pool.clone(), seen.clone());
+        let (lane_access, lane_seen) = (access.clone(), seen.clone());
         let run = move |group| {
-            let session = PoolSession::new(lane_pool.clone(), pooler);
+            let session = PoolSession::new(lane_access.clone());
             commit_group(session, lane_seen.clone(), group)
         };
         tokio::spawn(serve(jobs, options.alone_max, run, alive.clone()));
 
         let (reads, jobs) = Lane::new(options.acquire_timeout);
-        let lane_pool = pool.clone();
+        let lane_access = access.clone();
         let run = move |group| {
-            let session = PoolSession::new(lane_pool.clone(), pooler);
+            let session = PoolSession::new(lane_access.clone());
             read_group(session, seen.clone(), group)
         };
         tokio::spawn(serve(jobs, options.alone_max, run, alive));
         Ok(Self(Arc::new(Shared {
-            pool,
-            pooler,
+            access,
             commits,
             reads,
             tasks: tokio::sync::Mutex::new(tasks),
@@ -146,7 +154,7 @@ impl PostgresStore {
     /// # Cancel safety
     /// A caller that stops waiting leaves all of the migrations applied or none.
     pub async fn migrate(&self) -> Result<(), OpenError> {
-        migrate::run(&self.0.pool).await
+        migrate::run(&self.0.access.pool).await
     }
 
     /// Closes every connection, once the calls that wait are answered. Calls afterwards fail as
@@ -155,11 +163,11 @@ impl PostgresStore {
         self.0.reads.close();
         self.0.commits.close();
         while self.0.tasks.lock().await.recv().await.is_some() {}
-        self.0.pool.close().await;
+        self.0.access.pool.close().await;
     }
 
     fn session(&self) -> PoolSession {
-        PoolSession::new(self.0.pool.clone(), self.0.pooler)
+        PoolSession::new(self.0.access.clone())
     }
 }
 
@@ -295,3 +303,6 @@ fn pool_options(options: &PostgresOptions) -> PgPoolOptions {
             })
         })
 }
+
+#[cfg(test)]
+mod tests;

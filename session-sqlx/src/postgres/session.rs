@@ -19,13 +19,22 @@ use crate::{journal, ledger};
 const BEGIN_POOLED: &str = "BEGIN; SET LOCAL statement_timeout = '5s'; \
     SET LOCAL idle_in_transaction_session_timeout = '10s'";
 
+/// How a session comes to a connection.
+#[derive(Debug, Clone)]
+pub(super) struct Access {
+    pub(super) pool: PgPool,
+    /// Between a pooler and us: no statement may be prepared, and all that belongs together must
+    /// be in one transaction.
+    pub(super) pooler: bool,
+    /// Planted by a test: what a changeset only relies on is not held.
+    #[cfg(test)]
+    pub(super) careless: bool,
+}
+
 /// A connection from a pool, taken when it is needed and given back when the session ends.
 #[derive(Debug)]
 pub(super) struct PoolSession {
-    pool: PgPool,
-    /// Between a pooler and us: no statement may be prepared, and all that belongs together must
-    /// be in one transaction.
-    pooler: bool,
+    access: Access,
     connection: Option<PoolConnection<Postgres>>,
     transaction: Option<Transaction<'static, Postgres>>,
     /// A connection broke, so others of the pool may be broken too.
@@ -33,10 +42,9 @@ pub(super) struct PoolSession {
 }
 
 impl PoolSession {
-    pub(super) const fn new(pool: PgPool, pooler: bool) -> Self {
+    pub(super) const fn new(access: Access) -> Self {
         Self {
-            pool,
-            pooler,
+            access,
             connection: None,
             transaction: None,
             in_doubt: false,
@@ -48,7 +56,7 @@ impl PoolSession {
         if let Some(connection) = self.connection.take() {
             return Ok(connection);
         }
-        let mut fresh = self.pool.acquire().await.map_err(sqlx_trouble)?;
+        let mut fresh = self.access.pool.acquire().await.map_err(sqlx_trouble)?;
         if self.in_doubt
             && let Err(error) = fresh.ping().await
         {
@@ -84,12 +92,12 @@ impl PoolSession {
         trouble
     }
 
-    async fn query(
+    pub(super) async fn query(
         &mut self,
         text: &'static str,
         arguments: PgArguments,
     ) -> Result<Vec<PgRow>, Trouble> {
-        let persistent = !self.pooler;
+        let persistent = !self.access.pooler;
         let connection = self.connection().await?;
         let query = sqlx::query_with(text, arguments).persistent(persistent);
         let found = query.fetch_all(connection).await;
@@ -102,7 +110,7 @@ impl PoolSession {
         text: &'static str,
         arguments: PgArguments,
     ) -> Result<Vec<PgRow>, Trouble> {
-        if !self.pooler {
+        if !self.access.pooler {
             return self.query(text, arguments).await;
         }
         self.begin().await?;
@@ -122,11 +130,17 @@ impl PoolSession {
 }
 
 impl Session for PoolSession {
-    const LOCKS_EVERYTHING: bool = false;
+    fn locks_everything(&self) -> bool {
+        #[cfg(test)]
+        if self.access.careless {
+            return true;
+        }
+        false
+    }
 
     async fn begin(&mut self) -> Result<(), Trouble> {
         self.rollback().await;
-        let statement = self.pooler.then(|| BEGIN_POOLED.into_sql_str());
+        let statement = self.access.pooler.then(|| BEGIN_POOLED.into_sql_str());
         let connection = self.fresh().await?;
         match Transaction::begin(connection, statement).await {
             Ok(transaction) => {
@@ -166,6 +180,15 @@ impl Session for PoolSession {
         rows: &[Tuple],
     ) -> Result<Vec<Tuple>, Trouble> {
         let arguments = arguments(statement.takes, rows)?;
+        #[cfg(test)]
+        if self.access.careless
+            && let Some((unlocked, _)) = statement.postgres.split_once(" ORDER BY ")
+            && statement.postgres.contains(" FOR SHARE ")
+        {
+            let found = self.query(unlocked, arguments).await?;
+            let found = found.iter();
+            return found.map(|row| tuple(row, statement.finds)).collect();
+        }
         let found = self.query(statement.postgres, arguments).await?;
         found
             .iter()
@@ -179,7 +202,7 @@ impl Session for PoolSession {
         rows: &[Tuple],
     ) -> Result<u64, Trouble> {
         let arguments = arguments(statement.takes, rows)?;
-        let persistent = !self.pooler;
+        let persistent = !self.access.pooler;
         let connection = self.connection().await?;
         let query = sqlx::query_with(statement.postgres, arguments).persistent(persistent);
         match query.execute(connection).await {

@@ -99,7 +99,9 @@ impl FileSession {
 }
 
 impl Session for FileSession {
-    const LOCKS_EVERYTHING: bool = true;
+    fn locks_everything(&self) -> bool {
+        true
+    }
 
     async fn begin(&mut self) -> Result<(), Trouble> {
         self.undo();
