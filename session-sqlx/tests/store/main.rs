@@ -7,11 +7,9 @@
 )]
 
 mod behaviour;
-mod cancel;
 mod common;
 mod constraints;
 mod files;
 mod race;
 mod rows;
 mod statements;
-mod verdicts;
