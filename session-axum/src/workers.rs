@@ -263,6 +263,13 @@ async fn pass(lane: Lane, ports: &Ports) -> Option<Worked> {
     for (key, why) in &worked.failed {
         tracing::warn!(%key, why, lane = lane.name(), "work failed; it comes up again");
     }
+    if worked.lost > 0 {
+        tracing::info!(
+            rows = worked.lost,
+            lane = lane.name(),
+            "claims ended before their work was written; somebody else does it"
+        );
+    }
     let count = |outcome: &'static str, rows: usize| {
         let rows = u64::try_from(rows).unwrap_or(u64::MAX);
         metrics::counter!("session_work_rows_total", "lane" => lane.name(), "outcome" => outcome)

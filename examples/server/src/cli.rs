@@ -51,6 +51,11 @@ pub(crate) struct Flags {
         allow_hyphen_values = true
     )]
     pub(crate) clock_offset_seconds: Option<String>,
+    /// `NAME=kill@N`, `=error@N` or `=pause@N`, comma separated: at the n-th pass of a named point
+    /// the process ends, the call fails, or it waits for SIGUSR1; development only; `check-config`
+    /// lists the names [env SESSION_FAILPOINTS].
+    #[arg(long, global = true, value_name = "POINTS")]
+    pub(crate) failpoints: Option<String>,
     /// Comma-separated origins, or `*` [env CORS_ALLOW_ORIGINS].
     #[arg(long, global = true, value_name = "ORIGINS")]
     pub(crate) cors_allow_origins: Option<String>,

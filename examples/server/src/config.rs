@@ -17,6 +17,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::cli::Flags;
 use crate::database::Database;
+use crate::failpoints::Failpoints;
 use crate::secrets::{DevSecrets, Keeping, SecretError, read_secret};
 
 const LISTEN_DEFAULT: &str = "127.0.0.1:3338";
@@ -67,6 +68,7 @@ pub(crate) struct Config {
     pub(crate) jwt_keys: JwtKeys,
     pub(crate) cors_origins: CorsOrigins,
     pub(crate) clock_offset_seconds: i64,
+    pub(crate) failpoints: Failpoints,
     pub(crate) shutdown: Duration,
     pub(crate) log: Log,
     /// Whether the media credentials were drawn, so that no media vendor knows them.
@@ -88,6 +90,7 @@ impl Config {
             .transpose()?;
         let cors_origins = cors_origins(flags)?;
         let clock_offset_seconds = clock_offset(flags, environment)?;
+        let failpoints = failpoints(flags, environment)?;
         let shutdown = shutdown(flags)?;
         let log = log(flags, environment)?;
         // Secrets come last: a start that is refused for anything else draws and keeps none.
@@ -107,6 +110,7 @@ impl Config {
             jwt_keys,
             cors_origins,
             clock_offset_seconds,
+            failpoints,
             shutdown,
             log,
             is_media_drawn,
@@ -132,6 +136,9 @@ impl Config {
         }
         if self.clock_offset_seconds != 0 {
             fakes.push("the clock: moved by SESSION_CLOCK_OFFSET_SECONDS");
+        }
+        if !self.failpoints.is_empty() {
+            fakes.push("the store: it fails where SESSION_FAILPOINTS says");
         }
         fakes
     }
@@ -178,7 +185,14 @@ impl fmt::Display for Config {
             "LOG_FORMAT={}",
             if self.log.is_json { "json" } else { "pretty" }
         )?;
-        writeln!(f, "RUST_LOG={}", self.log.filter)
+        writeln!(f, "RUST_LOG={}", self.log.filter)?;
+        if self.environment == Environment::Development {
+            writeln!(f, "SESSION_FAILPOINTS={}", self.failpoints)?;
+            for point in Failpoints::points() {
+                writeln!(f, "# failpoint {point}")?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -216,11 +230,7 @@ fn refuse_unbuilt() -> Result<(), ConfigError> {
             ));
         }
     }
-    for (name, built) in [
-        ("MEDIA_PROVIDER", "agora"),
-        ("SESSION_FAILPOINTS", ""),
-        ("SESSION_STRICT", "off"),
-    ] {
+    for (name, built) in [("MEDIA_PROVIDER", "agora"), ("SESSION_STRICT", "off")] {
         if setting(name, None)?.is_some_and(|value| value != built) {
             return Err(invalid(
                 name,
@@ -369,6 +379,17 @@ fn clock_offset(flags: &Flags, environment: Environment) -> Result<i64, ConfigEr
         ));
     }
     Ok(offset)
+}
+
+fn failpoints(flags: &Flags, environment: Environment) -> Result<Failpoints, ConfigError> {
+    let name = "SESSION_FAILPOINTS";
+    let Some(text) = setting(name, flags.failpoints.as_ref())? else {
+        return Ok(Failpoints::default());
+    };
+    if environment == Environment::Production {
+        return Err(invalid(name, "for development only".to_owned()));
+    }
+    text.parse().map_err(|why| invalid(name, why))
 }
 
 fn shutdown(flags: &Flags) -> Result<Duration, ConfigError> {

@@ -18,6 +18,7 @@
 mod cli;
 mod config;
 mod database;
+mod failpoints;
 mod parts;
 mod secrets;
 mod serve;

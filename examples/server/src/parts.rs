@@ -25,7 +25,10 @@ pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// The ports, and what must be closed in the end.
 pub(crate) struct Parts {
+    /// For requests.
     pub(crate) ports: Ports,
+    /// For workers: the same, but for the failpoints of the store.
+    pub(crate) worker_ports: Ports,
     database: Opened,
 }
 
@@ -34,8 +37,9 @@ impl Parts {
     pub(crate) async fn open(config: &Config) -> Result<Self, Failure> {
         let database = config.database.open().await?;
         let (names, verifications) = outside(config.environment);
+        let [store, worker_store] = config.failpoints.clone().around(database.store());
         let ports = Ports {
-            store: database.store(),
+            store,
             clock: Arc::new(ProcessClock::moved_by(config.clock_offset_seconds)),
             entropy: Arc::new(SystemEntropy),
             names,
@@ -44,7 +48,15 @@ impl Parts {
             dispatcher: Arc::new(Dispatch::waiting(DISPATCH_WAIT)),
             policy: Policy::default(),
         };
-        Ok(Self { ports, database })
+        let worker_ports = Ports {
+            store: worker_store,
+            ..ports.clone()
+        };
+        Ok(Self {
+            ports,
+            worker_ports,
+            database,
+        })
     }
 
     /// Closes the database.

@@ -47,7 +47,7 @@ pub(crate) async fn serve(config: &Config) -> Result<(), Failure> {
         serve_metrics(address, metrics.clone()).await?;
     }
     let parts = Parts::open(config).await?;
-    let workers = Workers::start(parts.ports.clone()).await?;
+    let workers = Workers::start(parts.worker_ports.clone()).await?;
     let media = AgoraIssuer::new(config.app_id.clone(), config.certificate.clone());
     let keys = Arc::new(config.jwt_keys.clone());
     let mut app = App::new(parts.ports.clone(), Arc::new(media), keys)
@@ -104,7 +104,7 @@ fn record_metrics() -> Result<PrometheusHandle, Failure> {
 /// sweep by hand is no server, and while none is alive nobody is silent.
 pub(crate) async fn sweep_once(config: &Config) -> Result<(), Failure> {
     let parts = Parts::open(config).await?;
-    let lanes: Vec<_> = workers::sweep(&parts.ports)
+    let lanes: Vec<_> = workers::sweep(&parts.worker_ports)
         .await?
         .into_iter()
         .map(|(lane, worked)| {

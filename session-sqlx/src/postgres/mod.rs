@@ -7,7 +7,7 @@ pub(crate) mod session;
 use std::future::Future;
 use std::num::NonZeroU32;
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -17,7 +17,7 @@ use sqlx::Connection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
-use self::session::{Access, PoolSession};
+use self::session::{Access, IDLE_UNTESTED_MAX, PoolSession};
 use crate::ACQUIRE_TIMEOUT;
 use crate::error::OpenError;
 use crate::group::{self, Answer};
@@ -29,10 +29,10 @@ pub const CONNECTIONS_MAX: NonZeroU32 = NonZeroU32::new(20).unwrap();
 
 /// Calls of one lane that are served each alone, on connections of their own. Above, calls wait
 /// for each other and are served in groups, one group at a time.
-pub const ALONE_MAX: u32 = 4;
-
-/// How long a connection may have been idle before it is asked whether it is still there.
-const IDLE_UNTESTED_MAX: Duration = Duration::from_secs(2);
+///
+/// Two: what several calls alone save in waiting for each other they spend several times over in
+/// statements.
+pub const ALONE_MAX: u32 = 2;
 
 /// How a [`PostgresStore`] connects and waits.
 ///
@@ -121,19 +121,14 @@ impl PostgresStore {
         let (alive, tasks) = mpsc::channel(1);
 
         let (commits, jobs) = Lane::new(options.acquire_timeout);
-        let (lane_access, lane_seen) = (access.clone(), seen.clone());
-        let run = move |group| {
-            let session = PoolSession::new(lane_access.clone());
-            commit_group(session, lane_seen.clone(), group)
-        };
+        let sessions = Sessions::new(access.clone());
+        let lane_seen = seen.clone();
+        let run = move |group| commit_group(sessions.clone(), lane_seen.clone(), group);
         tokio::spawn(serve(jobs, options.alone_max, run, alive.clone()));
 
         let (reads, jobs) = Lane::new(options.acquire_timeout);
-        let lane_access = access.clone();
-        let run = move |group| {
-            let session = PoolSession::new(lane_access.clone());
-            read_group(session, seen.clone(), group)
-        };
+        let sessions = Sessions::new(access.clone());
+        let run = move |group| read_group(sessions.clone(), seen.clone(), group);
         tokio::spawn(serve(jobs, options.alone_max, run, alive));
         Ok(Self(Arc::new(Shared {
             access,
@@ -234,22 +229,54 @@ async fn serve<Ask, Answer, Run, Served>(
     }
 }
 
-async fn commit_group(
-    mut session: PoolSession,
-    seen: Arc<Seen>,
-    group: Vec<Job<Changeset, Answer>>,
-) {
+/// The sessions of a lane, each with its connection: giving one back to the pool and taking it
+/// again costs a task.
+#[derive(Debug, Clone)]
+struct Sessions {
+    access: Access,
+    idle: Arc<Mutex<Vec<PoolSession>>>,
+}
+
+impl Sessions {
+    fn new(access: Access) -> Self {
+        Self {
+            access,
+            idle: Arc::default(),
+        }
+    }
+
+    fn take(&self) -> PoolSession {
+        let idle = self
+            .idle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop();
+        idle.unwrap_or_else(|| PoolSession::new(self.access.clone()))
+    }
+
+    fn give_back(&self, session: PoolSession) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.push(session);
+    }
+}
+
+async fn commit_group(sessions: Sessions, seen: Arc<Seen>, group: Vec<Job<Changeset, Answer>>) {
+    let mut session = sessions.take();
     let changesets: Vec<&Changeset> = group.iter().map(|job| &job.ask).collect();
     let answers = group::commit(&mut session, &seen, &changesets).await;
+    sessions.give_back(session);
     for (job, answer) in group.into_iter().zip(answers) {
         // Whoever asked may have stopped waiting.
         let _ = job.reply.send(answer);
     }
 }
 
-async fn read_group(mut session: PoolSession, seen: Arc<Seen>, group: Vec<Job<Vec<Read>, Found>>) {
+async fn read_group(sessions: Sessions, seen: Arc<Seen>, group: Vec<Job<Vec<Read>, Found>>) {
+    let mut session = sessions.take();
     let asked: Vec<&[Read]> = group.iter().map(|job| job.ask.as_slice()).collect();
-    match group::read(&mut session, &seen, &asked).await {
+    let found = group::read(&mut session, &seen, &asked).await;
+    sessions.give_back(session);
+    match found {
         Ok(found) => {
             for (job, found) in group.into_iter().zip(found) {
                 let _ = job.reply.send(Ok(found));

@@ -1,5 +1,7 @@
 //! Connections to PostgreSQL.
 
+use std::time::{Duration, Instant};
+
 use session_core::changeset::Key;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgArguments, PgConnection, PgPool, PgRow};
@@ -31,30 +33,41 @@ pub(super) struct Access {
     pub(super) careless: bool,
 }
 
+/// How long a connection may have been idle before it is asked whether it is still there.
+pub(super) const IDLE_UNTESTED_MAX: Duration = Duration::from_secs(2);
+
 /// A connection from a pool, taken when it is needed and given back when the session ends.
 #[derive(Debug)]
 pub(super) struct PoolSession {
     access: Access,
     connection: Option<PoolConnection<Postgres>>,
     transaction: Option<Transaction<'static, Postgres>>,
+    /// When the connection that is kept was used last.
+    used_at: Instant,
     /// A connection broke, so others of the pool may be broken too.
     in_doubt: bool,
 }
 
 impl PoolSession {
-    pub(super) const fn new(access: Access) -> Self {
+    pub(super) fn new(access: Access) -> Self {
         Self {
             access,
             connection: None,
             transaction: None,
+            used_at: Instant::now(),
             in_doubt: false,
         }
     }
 
     /// A connection that is not in a transaction.
     async fn fresh(&mut self) -> Result<PoolConnection<Postgres>, Trouble> {
-        if let Some(connection) = self.connection.take() {
-            return Ok(connection);
+        if let Some(mut connection) = self.connection.take() {
+            let idle = self.used_at.elapsed();
+            self.used_at = Instant::now();
+            if idle < IDLE_UNTESTED_MAX || connection.ping().await.is_ok() {
+                return Ok(connection);
+            }
+            connection.close_on_drop();
         }
         let mut fresh = self.access.pool.acquire().await.map_err(sqlx_trouble)?;
         if self.in_doubt

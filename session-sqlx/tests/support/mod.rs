@@ -6,6 +6,8 @@
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+pub(crate) mod proxy;
+
 use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -130,16 +132,19 @@ impl Database {
         format!("{cluster}/{}", self.name)
     }
 
+    /// Where a store reaches it: the database itself, or the pooler.
+    pub(crate) fn served_at(&self) -> String {
+        match &self.pooler {
+            Some(pooler) => format!("{pooler}{}", self.name),
+            None => self.url(),
+        }
+    }
+
     /// A store on it, with its schema.
     pub(crate) async fn open(&self) -> PostgresStore {
         let mut options = PostgresOptions::default();
-        let url = match &self.pooler {
-            Some(pooler) => {
-                options.pooler = true;
-                format!("{pooler}{}", self.name)
-            }
-            None => self.url(),
-        };
+        options.pooler = self.pooler.is_some();
+        let url = self.served_at();
         let store = PostgresStore::open(&url, options).await.expect("it opens");
         store.migrate().await.expect("it is migrated");
         store

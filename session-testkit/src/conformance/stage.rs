@@ -62,7 +62,8 @@ impl Stage {
     /// The numbers of the rounds of a race. Rows of different rounds have nothing in common when
     /// their numbers are made as `round + n` with `n` below [`ROUND`].
     pub(super) fn rounds(&self) -> impl Iterator<Item = u32> + use<> {
-        let rounds = u32::try_from(self.effort.rounds).unwrap_or(u32::MAX / ROUND);
+        let rounds = u32::try_from(self.effort.rounds).unwrap_or(u32::MAX);
+        let rounds = rounds.min(u32::MAX / ROUND - 1);
         (1..=rounds).map(|round| round * ROUND)
     }
 

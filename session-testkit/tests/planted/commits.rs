@@ -1,8 +1,7 @@
 //! Faults of committing.
 
 use session_core::changeset::{
-    Changeset, Delta, Expect, Key, Put, Receipt, Record, Rejection, Row, Version, World, Write,
-    apply,
+    Changeset, Delta, Expect, Key, Put, Record, Rejection, Row, Version, World, Write, apply,
 };
 
 use crate::faulty::{Fault, Gap, SOUND};

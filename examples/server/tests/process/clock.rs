@@ -1,8 +1,8 @@
 //! Real time. Presence is charged by the server's own clock, which a test can only watch.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use crate::server::Server;
+use crate::server::{PATIENCE, Server};
 
 /// Enough for minutes of the fastest answers.
 const LOOKS_MAX: u32 = 10_000_000;
@@ -26,4 +26,16 @@ pub(crate) fn pass_seconds(seconds: u64, server: &Server) {
         assert_eq!(server.get("/health").body, r#"{"ok":true}"#);
     }
     panic!("the clock did not reach {until}");
+}
+
+/// Keeps a server answering until something has come to pass.
+pub(crate) fn until(what: &str, server: &Server, has_come: impl Fn() -> bool) {
+    let started = Instant::now();
+    while started.elapsed() < PATIENCE {
+        if has_come() {
+            return;
+        }
+        assert_eq!(server.get("/health").body, r#"{"ok":true}"#);
+    }
+    panic!("never: {what}; {}", server.process);
 }

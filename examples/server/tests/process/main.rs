@@ -8,8 +8,16 @@
 
 mod client;
 mod clock;
+mod crashes;
 mod database;
 mod outages;
+mod people;
+mod place;
+mod postgres;
+mod races;
 mod rooms;
 mod server;
 mod settings;
+#[path = "../../../../session-sqlx/tests/support/mod.rs"]
+mod support;
+mod takeover;

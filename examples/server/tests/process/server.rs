@@ -1,16 +1,17 @@
 //! A server process, its log, and the few requests that need no client.
 
 use std::fmt;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
 /// How long a process may take to start or to end, on a machine that does much else.
-const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 /// How long an answer may take.
 const ANSWER_MAX: Duration = Duration::from_secs(60);
 
@@ -22,7 +23,8 @@ pub(crate) const APP_CERTIFICATE: &str = "5cfd2fd1755d40ecb72977518be15d3b";
 /// A process of the server's binary. It is killed when dropped.
 pub(crate) struct Process {
     child: Child,
-    lines: Receiver<String>,
+    /// Behind a lock so that several threads may call the server.
+    lines: Mutex<Receiver<String>>,
     /// What it wrote so far, both streams.
     pub(crate) log: Vec<String>,
 }
@@ -58,7 +60,7 @@ impl Process {
         }
         Self {
             child,
-            lines,
+            lines: Mutex::new(lines),
             log: Vec::new(),
         }
     }
@@ -94,21 +96,27 @@ impl Process {
 
     /// Asks it to end, as an operator's supervisor would.
     pub(crate) fn terminate(&mut self) -> ExitStatus {
+        self.signal("TERM");
+        self.wait()
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, name: &str) {
         let pid = self.child.id();
         let status = Command::new("sh")
-            .args(["-c", &format!("kill -TERM {pid}")])
+            .args(["-c", &format!("kill -{name} {pid}")])
             .status();
         assert!(
             status.expect("sh runs").success(),
-            "SIGTERM reached no process {pid}"
+            "SIG{name} reached no process {pid}"
         );
-        self.wait()
     }
 
     /// The next line, or `None` when there will be none.
     fn next_line(&self, started: Instant) -> Option<String> {
         let left = PATIENCE.saturating_sub(started.elapsed());
-        match self.lines.recv_timeout(left) {
+        let lines = self.lines.lock().expect("no reader panicked");
+        match lines.recv_timeout(left) {
             Ok(line) => Some(line),
             Err(RecvTimeoutError::Disconnected) => None,
             Err(RecvTimeoutError::Timeout) => panic!("still running after {PATIENCE:?}: {self}"),
@@ -174,14 +182,28 @@ impl Server {
 
     /// One `POST` of JSON.
     pub(crate) fn post(&self, path: &str, body: &str) -> Answer {
+        let answer = self.post_with(path, &[], body);
+        answer.expect("the server answers")
+    }
+
+    /// One `POST` of JSON with more headers; `None` where the server ends without an answer.
+    pub(crate) fn post_with(&self, path: &str, headers: &[String], body: &str) -> Option<Answer> {
         let length = body.len();
-        let head = format!(
+        let mut head = format!(
             "POST {path} HTTP/1.1\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n"
         );
-        self.send(&head, body)
+        for header in headers {
+            head.push_str(header);
+            head.push_str("\r\n");
+        }
+        self.attempt(&head, body)
     }
 
     fn send(&self, head: &str, body: &str) -> Answer {
+        self.attempt(head, body).expect("the server answers")
+    }
+
+    fn attempt(&self, head: &str, body: &str) -> Option<Answer> {
         let mut stream = TcpStream::connect(&self.address).expect("the server listens");
         stream.set_read_timeout(Some(ANSWER_MAX)).expect("not zero");
         write!(
@@ -191,18 +213,23 @@ impl Server {
         )
         .expect("the server reads");
         let mut text = String::new();
-        stream
-            .read_to_string(&mut text)
-            .expect("the server answers");
+        match stream.read_to_string(&mut text) {
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => {}
+            Err(error) => panic!("the server does not answer: {error}"),
+        }
+        if text.is_empty() {
+            return None;
+        }
         let (head, body) = text.split_once("\r\n\r\n").expect("a head and a body");
         let status = head
             .split(' ')
             .nth(1)
             .and_then(|status| status.parse().ok());
-        Answer {
+        Some(Answer {
             status: status.expect("a status line"),
             head: head.to_owned(),
             body: body.to_owned(),
-        }
+        })
     }
 }

@@ -8,7 +8,11 @@ use crate::client::{number, text};
 use crate::server::{APP_CERTIFICATE, APP_ID, Process, Server};
 
 /// Runs a command to its end: its exit code and all it wrote.
-fn run(folder: &Path, arguments: &[&str], settings: &[(&str, &str)]) -> (Option<i32>, String) {
+pub(crate) fn run(
+    folder: &Path,
+    arguments: &[&str],
+    settings: &[(&str, &str)],
+) -> (Option<i32>, String) {
     let mut process = Process::start(folder, arguments, settings);
     let status = process.wait();
     (status.code(), process.log.join("\n"))
@@ -52,6 +56,22 @@ fn a_setting_that_is_no_use_stops_the_start_and_is_named() {
         (&[("DATABASE_URL", "mysql://nobody")], "DATABASE_URL"),
         (&[("DATABASE_URL", "sqlite://:memory:")], "DATABASE_URL"),
         (&[("DATABASE_URL", "sqlite://a.db?mode=ro")], "DATABASE_URL"),
+        (
+            &[("DATABASE_URL", "postgres://a@db.example/d")],
+            "DATABASE_URL",
+        ),
+        (
+            &[("DATABASE_URL", "postgres://a@db.example/d?sslmode=require")],
+            "DATABASE_URL",
+        ),
+        (&[("SESSION_DB_POOLER", "on")], "SESSION_DB_POOLER"),
+        (
+            &[
+                ("DATABASE_URL", "postgres://a@localhost/d"),
+                ("SESSION_DB_POOLER", "yes"),
+            ],
+            "SESSION_DB_POOLER",
+        ),
         (&[("MEDIA_PROVIDER", "livekit")], "MEDIA_PROVIDER"),
         (&[("SESSION_STRICT", "on")], "SESSION_STRICT"),
         (&[("RPC_URL", "http://127.0.0.1:1")], "RPC_URL"),
@@ -70,6 +90,18 @@ fn a_setting_that_is_no_use_stops_the_start_and_is_named() {
         (
             &[("SESSION_CLOCK_OFFSET_SECONDS", "-9223372036854775808")],
             "SESSION_CLOCK_OFFSET_SECONDS",
+        ),
+        (
+            &[("SESSION_FAILPOINTS", "store.nothing=kill@1")],
+            "SESSION_FAILPOINTS",
+        ),
+        (
+            &[("SESSION_FAILPOINTS", "request.read=kill@0")],
+            "SESSION_FAILPOINTS",
+        ),
+        (
+            &[production, ("SESSION_FAILPOINTS", "request.read=error@9")],
+            "SESSION_FAILPOINTS",
         ),
         (&[production], "JWT_SECRET"),
         (
@@ -131,6 +163,28 @@ fn check_config_shows_every_setting_and_no_secret() {
     );
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("127.0.0.1:4666"), "the flag wins: {said}");
+}
+
+#[test]
+fn check_config_names_the_failpoints_and_what_is_set() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let set = "request.commit.after=kill@1,worker.claim.after=pause@2";
+    let settings = [("SESSION_FAILPOINTS", set)];
+    let (code, said) = run(folder.path(), &["check-config"], &settings);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(
+        said.contains(&format!("SESSION_FAILPOINTS={set}")),
+        "{said}"
+    );
+    // One that is not set is named too.
+    assert!(said.contains("worker.commit.before"), "{said}");
+    let (code, said) = run(
+        folder.path(),
+        &["check-config", "--failpoints", "request.read=error@4"],
+        &settings,
+    );
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("=request.read=error@4"), "{said}");
 }
 
 #[test]
