@@ -191,7 +191,7 @@ impl World {
         claimed
     }
 
-    /// Takes over what [`apply`] found.
+    /// Takes over what [`apply`](super::apply) found.
     pub fn absorb(&mut self, delta: &Delta) {
         for key in &delta.deletes {
             self.remove(key);
