@@ -133,8 +133,9 @@ fn postgres_trouble(code: &str, detail: String) -> Trouble {
         // Serialization failure, deadlock.
         "40001" | "40P01" => Trouble::Again(unavailable(detail)),
         "23505" => Trouble::Taken(unavailable(detail)),
-        // Another migration is at work.
-        "55P03" => Trouble::Failed(unavailable(detail)),
+        // A row that somebody holds for too long: whoever wants it is told so, and nobody else
+        // of its group.
+        "55P03" | "57014" => Trouble::Poisoned(unavailable(detail).into()),
         "23503" => dangling(),
         // Shut down, crashed, starting up, or the connection broke.
         "57P01" | "57P02" | "57P03" | "57P05" | "25P03" => Trouble::Lost(unavailable(detail)),

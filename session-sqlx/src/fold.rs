@@ -49,7 +49,14 @@ impl Fold {
                     fold.absent.extend(absences(changeset));
                     Ok(delta.receipt)
                 }
-                Err(rejection) => Err(rejection),
+                Err(rejection) => {
+                    // A refusal for ever must not come from rows of several instants; one that
+                    // is decided anew may.
+                    if !rejection.is_conflict() {
+                        fold.absent.extend(absences(changeset));
+                    }
+                    Err(rejection)
+                }
             };
             fold.verdicts.push(verdict);
         }
@@ -66,6 +73,11 @@ impl Fold {
             journal: Vec::new(),
             absent: Vec::new(),
         }
+    }
+
+    /// Whether a row is to be written, at the version that it was found at.
+    pub(crate) fn is_written(&self, key: &Key) -> bool {
+        self.before.contains_key(key)
     }
 
     pub(crate) const fn world(&self) -> &World {

@@ -8,7 +8,9 @@
 use std::collections::BTreeSet;
 
 use session_core::changeset::{Changeset, Lane, Receipt, Rejection};
-use session_core::ports::{Claim, Claimed, CommitError, Read, StoreError, StoredRow};
+use session_core::ports::{
+    Claim, Claimed, CommitError, Read, StoreError, StoreErrorKind, StoredRow,
+};
 
 use crate::error::unavailable;
 use crate::fold::{Fold, Verdict};
@@ -71,7 +73,6 @@ async fn beat<S: Session>(
         return nothing();
     };
     if !fold.writes() {
-        // Repeats of what this very group asks for are the only ones that write nothing.
         return nothing();
     }
     match session.beat(&beats).await {
@@ -113,11 +114,7 @@ async fn commit_locked<S: Session>(
                 // One by one: those with a record may be tried again, and a poisoned one must
                 // not fail its neighbours.
                 Err((Trouble::Lost(_), At::Commit)) => {
-                    let mut answers = Vec::with_capacity(changesets.len());
-                    for changeset in changesets {
-                        answers.push(after_doubt(session, seen, changeset).await);
-                    }
-                    return answers;
+                    return after_doubt(session, seen, changesets).await;
                 }
                 Err((Trouble::Poisoned(_), _)) => break,
                 Err((Trouble::Failed(error), _)) => {
@@ -163,14 +160,30 @@ async fn commit_one<S: Session>(session: &mut S, seen: &Seen, changeset: &Change
     }
 }
 
-/// A changeset whose group may have been committed. With a record a second writing of it would
-/// be a conflict, so it is safe to try; without one nobody knows.
-async fn after_doubt<S: Session>(session: &mut S, seen: &Seen, changeset: &Changeset) -> Answer {
-    if changeset.idempotency.is_some() {
-        commit_one(session, seen, changeset).await
-    } else {
-        Err(unavailable("the connection was lost while a commit was under way").into())
+/// Changesets whose group may have been committed. With a record a second writing of one would be
+/// a conflict, so it is safe to try; without one nobody knows.
+async fn after_doubt<S: Session>(
+    session: &mut S,
+    seen: &Seen,
+    changesets: &[&Changeset],
+) -> Vec<Answer> {
+    let mut answers = Vec::with_capacity(changesets.len());
+    let mut gone: Option<StoreError> = None;
+    for changeset in changesets {
+        let answer = match (&gone, &changeset.idempotency) {
+            // Nobody else is to wait for a database that is away.
+            (Some(error), _) => Err(error.clone().into()),
+            (None, Some(_)) => commit_one(session, seen, changeset).await,
+            (None, None) => {
+                Err(unavailable("the connection was lost while a commit was under way").into())
+            }
+        };
+        if let (Err(CommitError::Store(error)), Some(_)) = (&answer, &changeset.idempotency) {
+            gone = Some(error.clone());
+        }
+        answers.push(answer);
     }
+    answers
 }
 
 fn told(verdict: Verdict) -> Answer {
@@ -261,8 +274,31 @@ async fn part<S: Session>(
     Ok((verdict, lanes))
 }
 
-/// Answers reads of several callers, all of one instant.
+/// What a caller is told of its reads.
+pub(crate) type Lists = Result<Vec<Vec<StoredRow>>, StoreError>;
+
+/// Answers reads of several callers, all of one instant. Where something of what they ask for
+/// cannot be read, each is answered alone, so that it fails nobody else.
 pub(crate) async fn read<S: Session>(
+    session: &mut S,
+    seen: &Seen,
+    callers: &[&[Read]],
+) -> Vec<Lists> {
+    match read_together(session, seen, callers).await {
+        Ok(found) => found.into_iter().map(Ok).collect(),
+        Err(error) if error.kind == StoreErrorKind::Corrupt && callers.len() > 1 => {
+            let mut answers = Vec::with_capacity(callers.len());
+            for caller in callers {
+                let alone = read_together(session, seen, &[caller]).await;
+                answers.push(alone.map(|found| found.into_iter().flatten().collect()));
+            }
+            answers
+        }
+        Err(error) => callers.iter().map(|_| Err(error.clone())).collect(),
+    }
+}
+
+async fn read_together<S: Session>(
     session: &mut S,
     seen: &Seen,
     callers: &[&[Read]],

@@ -137,7 +137,10 @@ impl Generations {
             },
             _ => false,
         });
-        if !only_meters || !delta.work.is_empty() || !delta.deletes.is_empty() {
+        // What a guard let nothing through of is not written, and nothing would confirm it.
+        let is_confirmed = |key: &Key| delta.puts.contains_key(key) || fold.is_written(key);
+        let all_confirmed = written.iter().all(is_confirmed);
+        if !only_meters || !all_confirmed || !delta.work.is_empty() || !delta.deletes.is_empty() {
             return Ok(None);
         }
         fold.take(&delta)?;

@@ -157,8 +157,9 @@ fn poisoned(rejection: session_core::changeset::Rejection) -> Trouble {
     Trouble::Poisoned(rejection.into())
 }
 
+/// A row that cannot be read fails whoever names it, and nobody else of its group.
 fn failed(error: session_core::ports::StoreError) -> Trouble {
-    Trouble::Failed(error)
+    Trouble::Poisoned(error.into())
 }
 
 /// A world of what was found.

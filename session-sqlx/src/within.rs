@@ -6,8 +6,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use session_core::changeset::{Changeset, Lane, Receipt};
-use session_core::ports::{Claim, Claimed, CommitError, Read, Store, StoreError, StoredRow};
+use session_core::outbox::Intent;
+use session_core::ports::{
+    Claim, Claimed, CommitError, Dispatcher, Read, Store, StoreError, StoredRow,
+};
 use session_core::service::Ports;
+use session_core::types::IntentKey;
 use sqlx::postgres::PgArguments;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{Arguments, Database, Executor, Postgres, Row, Sqlite, Transaction};
@@ -70,6 +74,18 @@ use crate::wanted::{Found, Wanted};
 /// ```
 pub struct Within<DB: Database>(Arc<Mutex<Held<DB>>>);
 
+/// Lets nothing leave the process: what is written down here may never be committed. Workers find
+/// it afterwards.
+#[derive(Debug)]
+struct Later;
+
+#[async_trait]
+impl Dispatcher for Later {
+    async fn run(&self, _: IntentKey, _: &Ports) -> Option<Intent> {
+        None
+    }
+}
+
 struct Held<DB: Database> {
     /// Taken away when the host takes it back.
     part: Option<Part<DB>>,
@@ -97,7 +113,8 @@ impl<DB: Database> Within<DB> {
     pub fn new(transaction: Transaction<'static, DB>) -> Self {
         let part = Part {
             transaction,
-            is_open: false,
+            state: State::Closed,
+            path_before: None,
         };
         Self(Arc::new(Mutex::new(Held {
             part: Some(part),
@@ -114,6 +131,7 @@ impl<DB: Database> Within<DB> {
     {
         Ports {
             store: Arc::new(self.clone()),
+            dispatcher: Arc::new(Later),
             ..ports.clone()
         }
     }
@@ -179,20 +197,22 @@ macro_rules! store_within {
                 let mut held = self.held().await;
                 let schema = held.schema.clone();
                 let part = held.part.as_mut().ok_or_else(handed_back)?;
-                let before = part.enter(schema.as_deref()).await?;
-                let found = group::read(part, &Seen::default(), &[reads]).await;
-                part.leave(before).await?;
-                Ok(found?.pop().unwrap_or_default())
+                part.enter(schema.as_deref()).await?;
+                let found = group::read(part, &Seen::default(), &[reads]).await.pop();
+                let left = part.leave().await;
+                let found = found.unwrap_or_else(|| Err(unavailable("no answer")))?;
+                left.map(|()| found)
             }
 
             async fn commit(&self, changeset: &Changeset) -> Result<Receipt, CommitError> {
                 let mut held = self.held().await;
                 let schema = held.schema.clone();
                 let part = held.part.as_mut().ok_or_else(handed_back)?;
-                let before = part.enter(schema.as_deref()).await?;
+                part.enter(schema.as_deref()).await?;
                 let committed = group::commit_within(part, changeset).await;
-                part.leave(before).await?;
+                let left = part.leave().await;
                 let (receipt, lanes) = committed?;
+                left?;
                 held.lanes.extend(lanes);
                 Ok(receipt)
             }
@@ -220,8 +240,20 @@ store_within!(Sqlite);
 /// A part of the host's transaction that is undone alone.
 struct Part<DB: Database> {
     transaction: Transaction<'static, DB>,
-    /// Whether it was begun and not ended: a caller may have stopped waiting in between.
-    is_open: bool,
+    state: State,
+    /// The search path of the host while it is changed.
+    path_before: Option<String>,
+}
+
+/// How far a part has come: a caller may have stopped waiting in between.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Closed,
+    /// It is being begun: nothing was written in it.
+    Opening,
+    Open,
+    /// It is being ended, and nobody knows whether it was: the transaction is of no use any more.
+    Ending,
 }
 
 const BEGIN: &str = "SAVEPOINT session_part";
@@ -239,58 +271,71 @@ where
 
     async fn begin_part(&mut self) -> Result<(), Trouble> {
         self.undo_part().await?;
+        self.state = State::Opening;
         self.say(BEGIN).await?;
-        self.is_open = true;
+        self.state = State::Open;
         Ok(())
     }
 
     async fn commit_part(&mut self) -> Result<(), Trouble> {
+        self.state = State::Ending;
         self.say(COMMIT).await?;
-        self.is_open = false;
+        self.state = State::Closed;
         Ok(())
     }
 
     async fn undo_part(&mut self) -> Result<(), Trouble> {
-        if self.is_open {
-            self.say(ROLLBACK).await?;
-            self.say(COMMIT).await?;
-            self.is_open = false;
+        match self.state {
+            State::Closed => Ok(()),
+            State::Opening | State::Ending => Err(Trouble::Failed(unavailable(
+                "a caller stopped waiting while a part was begun or ended: begin anew",
+            ))),
+            State::Open => {
+                self.say(ROLLBACK).await?;
+                self.commit_part().await
+            }
+        }
+    }
+}
+
+const PATH: &str = "SELECT current_setting('search_path')";
+/// Until the transaction ends.
+const SET_PATH: &str = "SELECT set_config('search_path', $1, true)";
+
+impl Part<Postgres> {
+    async fn enter(&mut self, schema: Option<&str>) -> Result<(), StoreError> {
+        // Left by a caller that stopped waiting.
+        self.leave().await?;
+        let Some(schema) = schema else {
+            return Ok(());
+        };
+        let path: Result<String, sqlx::Error> = async {
+            let path = sqlx::query(PATH);
+            path.fetch_one(&mut *self.transaction).await?.try_get(0)
+        }
+        .await;
+        self.path_before = Some(path.map_err(|error| sqlx_trouble(error).into_store_error())?);
+        self.set_path(schema.to_owned()).await
+    }
+
+    async fn leave(&mut self) -> Result<(), StoreError> {
+        if let Some(path) = self.path_before.clone() {
+            self.set_path(path).await?;
+            self.path_before = None;
         }
         Ok(())
     }
 
-    async fn close(&mut self) -> Result<(), StoreError> {
-        self.undo_part().await.map_err(Trouble::into_store_error)
-    }
-}
-
-/// Sets the search path until the transaction ends, and says what it was.
-const ENTER: &str = "SELECT current_setting('search_path'), set_config('search_path', $1, true)";
-const LEAVE: &str = "SELECT set_config('search_path', $1, true)";
-
-impl Part<Postgres> {
-    async fn enter(&mut self, schema: Option<&str>) -> Result<Option<String>, StoreError> {
-        let Some(schema) = schema else {
-            return Ok(None);
-        };
-        let entered = sqlx::query(ENTER)
-            .bind(schema)
-            .fetch_one(&mut *self.transaction);
-        let before = entered.await.and_then(|row| row.try_get(0));
-        before
-            .map(Some)
+    async fn set_path(&mut self, path: String) -> Result<(), StoreError> {
+        let set = sqlx::query(SET_PATH).bind(path);
+        let set = set.execute(&mut *self.transaction).await;
+        set.map(|_| ())
             .map_err(|error| sqlx_trouble(error).into_store_error())
     }
 
-    async fn leave(&mut self, before: Option<String>) -> Result<(), StoreError> {
-        let Some(before) = before else {
-            return Ok(());
-        };
-        let left = sqlx::query(LEAVE)
-            .bind(before)
-            .execute(&mut *self.transaction);
-        let left = left.await.map(|_| ());
-        left.map_err(|error| sqlx_trouble(error).into_store_error())
+    async fn close(&mut self) -> Result<(), StoreError> {
+        self.undo_part().await.map_err(Trouble::into_store_error)?;
+        self.leave().await
     }
 
     async fn query(
@@ -364,8 +409,12 @@ impl Part<Sqlite> {
         Ok(())
     }
 
-    async fn leave(&mut self, (): ()) -> Result<(), StoreError> {
+    async fn leave(&mut self) -> Result<(), StoreError> {
         Ok(())
+    }
+
+    async fn close(&mut self) -> Result<(), StoreError> {
+        self.undo_part().await.map_err(Trouble::into_store_error)
     }
 }
 

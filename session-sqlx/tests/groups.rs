@@ -10,13 +10,16 @@ mod support;
 
 use std::sync::Arc;
 
-use session_core::changeset::{Changeset, Draft, Key};
+use session_core::changeset::{Changeset, Draft, Expect, Key, Version, Write};
 use session_core::ledger::{
     Account, AccountKey, AccountKind, Action, Guard, Owner, Reason, Reference, Transfer,
 };
+use session_core::media::MediaUid;
 use session_core::ports::{CommitError, Read, Store, StoreErrorKind};
-use session_core::room::{Room, RoomState, Visibility};
-use session_core::types::{Id128, RoomId, Timestamp, TransferId, Unit, Wallet};
+use session_core::room::{Room, RoomState, Seat, SeatState, Visibility};
+use session_core::types::{
+    ConnectionId, Id128, RoomId, Seconds, Timestamp, TransferId, Unit, Wallet,
+};
 use sqlx::{Connection, Executor};
 
 use support::{Level, On, Place};
@@ -191,5 +194,79 @@ async fn a_hot_account_is_debited_to_nothing_and_never_below() {
         }
         drop(stores);
         place.remove().await;
+    }
+}
+
+/// One server has seen the account empty, another fills it. What a guard let nothing through of
+/// when it was seen must be decided anew.
+#[tokio::test]
+async fn nothing_is_taken_from_an_account_as_it_was_seen() {
+    let outside = AccountKey::new(Owner::House, AccountKind::GrantBase, Unit::Seconds);
+    let revenue = AccountKey::new(Owner::House, AccountKind::Revenue, Unit::Seconds);
+    for on in EVERYWHERE {
+        let Some(place) = Place::new(on).await else {
+            return;
+        };
+        let stores = [place.open().await, place.open().await];
+        let wallet = account(1);
+        let mut setting = creating(1);
+        setting
+            .expect
+            .push(Expect::Absent(Key::Seat(seat().connection)));
+        setting.rows.push(Write::Insert(seat().into()));
+        let mut credit = moving(1, outside, wallet, 5, Guard::UpTo);
+        credit.transfers[0].guard = None;
+        let debit = moving(2, wallet, revenue, 5, Guard::UpTo);
+        for changeset in [&setting, &credit, &debit] {
+            stores[0].commit(changeset).await.unwrap();
+        }
+        // This server sees a seat, and an account with nothing in it.
+        let reads = [
+            Read::Row(Key::Seat(seat().connection)),
+            Read::Row(Key::Account(wallet)),
+        ];
+        stores[0].read(&reads).await.unwrap();
+        let mut more = moving(3, outside, wallet, 300, Guard::UpTo);
+        more.transfers[0].guard = None;
+        stores[1].commit(&more).await.unwrap();
+
+        let mut beat = moving(4, wallet, revenue, 9, Guard::UpTo);
+        let later = Timestamp::from_unix(1009);
+        let metered = Seat {
+            last_seen_at: later,
+            metered_to: later,
+            charged: Seconds::new(9),
+            ..seat()
+        };
+        let version = Version::FIRST;
+        beat.expect
+            .push(Expect::At(Key::Seat(seat().connection), version));
+        beat.rows.push(Write::Update(metered.into()));
+        let receipt = stores[0].commit(&beat).await.unwrap();
+        assert_eq!(receipt.moved.values().sum::<u64>(), 9, "{on:?}");
+        assert_eq!(balance(&*stores[1], wallet).await, 291, "{on:?}");
+        drop(stores);
+        place.remove().await;
+    }
+}
+
+fn seat() -> Seat {
+    let joined_at = Timestamp::from_unix(1000);
+    Seat {
+        connection: ConnectionId::from_bytes([7; 16]),
+        room: room_id(1),
+        wallet: Wallet::from_bytes([1; 20]),
+        slot: 0,
+        uid: MediaUid::new(1).unwrap(),
+        joined_at,
+        last_seen_at: joined_at,
+        metered_to: joined_at,
+        charged: Seconds::ZERO,
+        lease_until: joined_at,
+        low_raised: false,
+        exhausted_at: None,
+        undelivered: Vec::new(),
+        check_at: Timestamp::from_unix(90_000),
+        state: SeatState::Live,
     }
 }

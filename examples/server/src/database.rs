@@ -178,7 +178,16 @@ fn around_authority(url: &str) -> Option<(&str, &str, &str)> {
 
 fn has_password(url: &str) -> bool {
     let in_user = around_authority(url).is_some_and(|(_, user, _)| user.contains(':'));
-    in_user || url.contains("password=")
+    let query = url.split_once('?').map_or("", |(_, query)| query);
+    in_user
+        || query
+            .split('&')
+            .any(|parameter| is_secret(parameter.split('=').next()))
+}
+
+/// Whether a parameter may hold the password. The driver decodes names that are written with `%`.
+fn is_secret(name: Option<&str>) -> bool {
+    name.is_some_and(|name| name == "password" || name.contains('%'))
 }
 
 fn without_password(url: &str) -> String {
@@ -188,7 +197,7 @@ fn without_password(url: &str) -> String {
     let parameters: Vec<&str> = query
         .split('&')
         .map(|parameter| match parameter.split_once('=') {
-            Some(("password", _)) => "password=(redacted)",
+            Some((name, _)) if is_secret(Some(name)) => "password=(redacted)",
             _ => parameter,
         })
         .collect();
@@ -246,6 +255,10 @@ mod tests {
             ("postgres://a@h/d", "postgres://a@h/d"),
             ("postgres://a:p@h:1/d", "postgres://a:(redacted)@h:1/d"),
             ("postgres://a:p@q@h/d", "postgres://a:(redacted)@h/d"),
+            (
+                "postgres://h/d?p%61ssword=p",
+                "postgres://h/d?password=(redacted)",
+            ),
             (
                 "postgres://h/d?user=a&password=p&sslmode=verify-full",
                 "postgres://h/d?user=a&password=(redacted)&sslmode=verify-full",

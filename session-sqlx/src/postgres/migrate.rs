@@ -18,6 +18,8 @@ const TRIES_MAX: u32 = 5;
 
 const LOCK: &str = "LOCK TABLE session_migrations IN SHARE ROW EXCLUSIVE MODE";
 
+const UNLIMITED: &str = "SET LOCAL statement_timeout = 0";
+
 const APPLIED: &str = "SELECT version, checksum FROM session_migrations ORDER BY version";
 
 const REMEMBER: &str = "INSERT INTO session_migrations \
@@ -45,6 +47,8 @@ async fn walk(connection: &mut PgConnection, migrator: &Migrator) -> Result<(), 
     if is_current(&mut transaction, migrator).await? {
         return Ok(());
     }
+    // A migration, or another server's, may take its time.
+    transaction.execute(UNLIMITED).await?;
     transaction
         .ensure_migrations_table(MIGRATIONS_TABLE)
         .await?;

@@ -121,13 +121,13 @@ impl PostgresStore {
         let (alive, tasks) = mpsc::channel(1);
 
         let (commits, jobs) = Lane::new(options.acquire_timeout);
-        let sessions = Sessions::new(access.clone());
+        let sessions = Sessions::new(access.clone(), &options);
         let lane_seen = seen.clone();
         let run = move |group| commit_group(sessions.clone(), lane_seen.clone(), group);
         tokio::spawn(serve(jobs, options.alone_max, run, alive.clone()));
 
         let (reads, jobs) = Lane::new(options.acquire_timeout);
-        let sessions = Sessions::new(access.clone());
+        let sessions = Sessions::new(access.clone(), &options);
         let run = move |group| read_group(sessions.clone(), seen.clone(), group);
         tokio::spawn(serve(jobs, options.alone_max, run, alive));
         Ok(Self(Arc::new(Shared {
@@ -234,13 +234,19 @@ async fn serve<Ask, Answer, Run, Served>(
 #[derive(Debug, Clone)]
 struct Sessions {
     access: Access,
+    /// None are kept where the pool would have none left for others.
+    kept_max: usize,
     idle: Arc<Mutex<Vec<PoolSession>>>,
 }
 
 impl Sessions {
-    fn new(access: Access) -> Self {
+    fn new(access: Access, options: &PostgresOptions) -> Self {
+        let lanes = options.alone_max.saturating_mul(2);
+        let are_enough = options.connections_max.get() > lanes;
+        let kept_max = if are_enough { options.alone_max } else { 0 };
         Self {
             access,
+            kept_max: usize::try_from(kept_max).unwrap_or(0),
             idle: Arc::default(),
         }
     }
@@ -256,7 +262,9 @@ impl Sessions {
 
     fn give_back(&self, session: PoolSession) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.push(session);
+        if idle.len() < self.kept_max {
+            idle.push(session);
+        }
     }
 }
 
@@ -276,17 +284,8 @@ async fn read_group(sessions: Sessions, seen: Arc<Seen>, group: Vec<Job<Vec<Read
     let asked: Vec<&[Read]> = group.iter().map(|job| job.ask.as_slice()).collect();
     let found = group::read(&mut session, &seen, &asked).await;
     sessions.give_back(session);
-    match found {
-        Ok(found) => {
-            for (job, found) in group.into_iter().zip(found) {
-                let _ = job.reply.send(Ok(found));
-            }
-        }
-        Err(error) => {
-            for job in group {
-                let _ = job.reply.send(Err(error.clone()));
-            }
-        }
+    for (job, found) in group.into_iter().zip(found) {
+        let _ = job.reply.send(found);
     }
 }
 
@@ -299,6 +298,10 @@ fn connect_options(url: &str, options: &PostgresOptions) -> Result<PgConnectOpti
         expected: "postgres://user@host/database",
         source,
     })?;
+    if options.pooler && options.schema.is_some() {
+        let why = "a schema cannot be chosen through a pooler: set the role's search path";
+        return Err(OpenError::Database(sqlx::Error::Configuration(why.into())));
+    }
     if options.pooler {
         // A pooler lets few settings through; those that matter come with each transaction.
         return Ok(connect.statement_cache_capacity(0).extra_float_digits(None));

@@ -1,5 +1,6 @@
 //! Connections to PostgreSQL.
 
+use std::future::Future;
 use std::time::{Duration, Instant};
 
 use session_core::changeset::Key;
@@ -36,6 +37,9 @@ pub(super) struct Access {
 /// How long a connection may have been idle before it is asked whether it is still there.
 pub(super) const IDLE_UNTESTED_MAX: Duration = Duration::from_secs(2);
 
+/// How long the server may take for one answer: longer than it takes itself to give up.
+const ANSWER_MAX: Duration = Duration::from_secs(10);
+
 /// A connection from a pool, taken when it is needed and given back when the session ends.
 #[derive(Debug)]
 pub(super) struct PoolSession {
@@ -64,17 +68,23 @@ impl PoolSession {
         if let Some(mut connection) = self.connection.take() {
             let idle = self.used_at.elapsed();
             self.used_at = Instant::now();
-            if idle < IDLE_UNTESTED_MAX || connection.ping().await.is_ok() {
+            if idle < IDLE_UNTESTED_MAX || limited(connection.ping()).await.is_ok() {
                 return Ok(connection);
             }
             connection.close_on_drop();
         }
-        let mut fresh = self.access.pool.acquire().await.map_err(sqlx_trouble)?;
-        if self.in_doubt
-            && let Err(error) = fresh.ping().await
-        {
-            fresh.close_on_drop();
-            return Err(sqlx_trouble(error));
+        // Where none can be had, trying again at once would only keep others waiting.
+        let acquired = self.access.pool.acquire().await;
+        let mut fresh = acquired.map_err(|error| match sqlx_trouble(error) {
+            Trouble::Lost(error) => Trouble::Failed(error),
+            trouble => trouble,
+        })?;
+        if self.in_doubt {
+            if let Err(error) = limited(fresh.ping()).await {
+                fresh.close_on_drop();
+                return Err(sqlx_trouble(error));
+            }
+            self.in_doubt = false;
         }
         Ok(fresh)
     }
@@ -113,7 +123,7 @@ impl PoolSession {
         let persistent = !self.access.pooler;
         let connection = self.connection().await?;
         let query = sqlx::query_with(text, arguments).persistent(persistent);
-        let found = query.fetch_all(connection).await;
+        let found = limited(query.fetch_all(connection)).await;
         found.map_err(|error| self.heard(error))
     }
 
@@ -155,7 +165,7 @@ impl Session for PoolSession {
         self.rollback().await;
         let statement = self.access.pooler.then(|| BEGIN_POOLED.into_sql_str());
         let connection = self.fresh().await?;
-        match Transaction::begin(connection, statement).await {
+        match limited(Transaction::begin(connection, statement)).await {
             Ok(transaction) => {
                 self.transaction = Some(transaction);
                 Ok(())
@@ -170,7 +180,7 @@ impl Session for PoolSession {
 
     async fn commit(&mut self) -> Result<(), Trouble> {
         match self.transaction.take() {
-            Some(transaction) => match transaction.commit().await {
+            Some(transaction) => match limited(transaction.commit()).await {
                 Ok(()) => Ok(()),
                 Err(error) => Err(self.heard(error)),
             },
@@ -180,7 +190,7 @@ impl Session for PoolSession {
 
     async fn rollback(&mut self) {
         if let Some(transaction) = self.transaction.take()
-            && let Err(error) = transaction.rollback().await
+            && let Err(error) = limited(transaction.rollback()).await
         {
             // The server undoes what nobody commits.
             tracing::debug!(%error, "a transaction could not be rolled back");
@@ -218,7 +228,7 @@ impl Session for PoolSession {
         let persistent = !self.access.pooler;
         let connection = self.connection().await?;
         let query = sqlx::query_with(statement.postgres, arguments).persistent(persistent);
-        match query.execute(connection).await {
+        match limited(query.execute(connection)).await {
             Ok(done) => Ok(done.rows_affected()),
             Err(error) => Err(self.heard(error)),
         }
@@ -245,6 +255,17 @@ impl Session for PoolSession {
             add(&mut all, i64::try_from(rows.len()).unwrap_or(i64::MAX))?;
         }
         self.query_alone(find::BEAT, all).await.map(|_| ())
+    }
+}
+
+/// Waits for the server, but not for ever: one that lost its power or its network says nothing. It
+/// gives statements up earlier than this.
+async fn limited<T>(
+    answer: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, sqlx::Error> {
+    match tokio::time::timeout(ANSWER_MAX, answer).await {
+        Ok(answer) => answer,
+        Err(_) => Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())),
     }
 }
 

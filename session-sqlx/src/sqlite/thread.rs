@@ -112,17 +112,9 @@ pub(super) fn read(
 
 fn read_group(session: &mut FileSession, seen: &Seen, group: Vec<Job<Vec<Read>, Found>>) {
     let asked: Vec<&[Read]> = group.iter().map(|job| job.ask.as_slice()).collect();
-    match now(group::read(session, seen, &asked)) {
-        Ok(found) => {
-            for (job, found) in group.into_iter().zip(found) {
-                let _ = job.reply.send(Ok(found));
-            }
-        }
-        Err(error) => {
-            for job in group {
-                let _ = job.reply.send(Err(error.clone()));
-            }
-        }
+    let found = now(group::read(session, seen, &asked));
+    for (job, found) in group.into_iter().zip(found) {
+        let _ = job.reply.send(found);
     }
 }
 
