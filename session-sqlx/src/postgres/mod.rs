@@ -90,10 +90,12 @@ struct Shared {
     access: Access,
     commits: Lane<Changeset, Answer>,
     reads: Lane<Vec<Read>, Found>,
+    claims: Lane<Claim, Due>,
     /// Ends when every task has.
     tasks: tokio::sync::Mutex<mpsc::Receiver<()>>,
 }
 
+type Due = Result<Vec<Claimed>, StoreError>;
 type Found = Result<Vec<Vec<StoredRow>>, StoreError>;
 
 impl PostgresStore {
@@ -129,11 +131,19 @@ impl PostgresStore {
         let (reads, jobs) = Lane::new(options.acquire_timeout);
         let sessions = Sessions::new(access.clone(), &options);
         let run = move |group| read_group(sessions.clone(), seen.clone(), group);
-        tokio::spawn(serve(jobs, options.alone_max, run, alive));
+        tokio::spawn(serve(jobs, options.alone_max, run, alive.clone()));
+
+        // One at a time: a claim steps over rows that somebody is claiming just now, and that must
+        // not be a caller of this process that has stopped waiting.
+        let (claims, jobs) = Lane::new(options.acquire_timeout);
+        let lane_access = access.clone();
+        let run = move |group| claim_each(PoolSession::new(lane_access.clone()), group);
+        tokio::spawn(serve(jobs, 1, run, alive));
         Ok(Self(Arc::new(Shared {
             access,
             commits,
             reads,
+            claims,
             tasks: tokio::sync::Mutex::new(tasks),
         })))
     }
@@ -157,6 +167,7 @@ impl PostgresStore {
     pub async fn close(&self) {
         self.0.reads.close();
         self.0.commits.close();
+        self.0.claims.close();
         while self.0.tasks.lock().await.recv().await.is_some() {}
         self.0.access.pool.close().await;
     }
@@ -177,7 +188,7 @@ impl Store for PostgresStore {
     }
 
     async fn claim_due(&self, claim: &Claim) -> Result<Vec<Claimed>, StoreError> {
-        group::claim(&mut self.session(), claim).await
+        self.0.claims.ask(*claim).await?
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
@@ -276,6 +287,13 @@ async fn commit_group(sessions: Sessions, seen: Arc<Seen>, group: Vec<Job<Change
     for (job, answer) in group.into_iter().zip(answers) {
         // Whoever asked may have stopped waiting.
         let _ = job.reply.send(answer);
+    }
+}
+
+async fn claim_each(mut session: PoolSession, group: Vec<Job<Claim, Due>>) {
+    for job in group {
+        let claimed = group::claim(&mut session, &job.ask).await;
+        let _ = job.reply.send(claimed);
     }
 }
 

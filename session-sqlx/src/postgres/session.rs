@@ -37,6 +37,9 @@ pub(super) struct Access {
 /// How long a connection may have been idle before it is asked whether it is still there.
 pub(super) const IDLE_UNTESTED_MAX: Duration = Duration::from_secs(2);
 
+/// How often a connection is asked for where one breaks while it is made.
+const ACQUIRE_TRIES_MAX: u32 = 3;
+
 /// How long the server may take for one answer: longer than it takes itself to give up.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
 
@@ -73,12 +76,7 @@ impl PoolSession {
             }
             connection.close_on_drop();
         }
-        // Where none can be had, trying again at once would only keep others waiting.
-        let acquired = self.access.pool.acquire().await;
-        let mut fresh = acquired.map_err(|error| match sqlx_trouble(error) {
-            Trouble::Lost(error) => Trouble::Failed(error),
-            trouble => trouble,
-        })?;
+        let mut fresh = self.acquire().await?;
         if self.in_doubt {
             if let Err(error) = limited(fresh.ping()).await {
                 fresh.close_on_drop();
@@ -87,6 +85,20 @@ impl PoolSession {
             self.in_doubt = false;
         }
         Ok(fresh)
+    }
+
+    /// A connection from the pool. Where none can be had after a few tries, trying on would only
+    /// keep others waiting.
+    async fn acquire(&self) -> Result<PoolConnection<Postgres>, Trouble> {
+        let mut tries = 1;
+        loop {
+            match self.access.pool.acquire().await.map_err(sqlx_trouble) {
+                Ok(fresh) => return Ok(fresh),
+                Err(Trouble::Lost(_)) if tries < ACQUIRE_TRIES_MAX => tries += 1,
+                Err(Trouble::Lost(error)) => return Err(Trouble::Failed(error)),
+                Err(trouble) => return Err(trouble),
+            }
+        }
     }
 
     /// The connection in use.
