@@ -46,6 +46,7 @@
 //! | [`changeset`] | the write door: changesets, rows, journal, and what committing means |
 //! | [`crypto`] | hashes, recovery of signers, secrets |
 //! | [`idempotency`] | answers kept for repeats |
+//! | [`journal`] | entries, and the blocks that seal them |
 //! | [`ledger`] | accounts, transfers, grants, the credit gate |
 //! | [`media`] | channels, leases, Agora tokens |
 //! | [`outage`] | spans in which no server was alive |
@@ -67,6 +68,7 @@ pub mod auth;
 pub mod changeset;
 pub mod crypto;
 pub mod idempotency;
+pub mod journal;
 pub mod ledger;
 pub mod media;
 pub mod outage;

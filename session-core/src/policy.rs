@@ -1,6 +1,7 @@
 //! The numbers of the rules, in one value.
 
 use crate::auth::AuthPolicy;
+use crate::journal::JournalPolicy;
 use crate::ledger::CreditPolicy;
 use crate::outage::OutagePolicy;
 use crate::outbox::OutboxPolicy;
@@ -14,6 +15,8 @@ pub struct Policy {
     pub auth: AuthPolicy,
     /// Grants.
     pub credits: CreditPolicy,
+    /// Sealing.
+    pub journal: JournalPolicy,
     /// The shared beat.
     pub outage: OutagePolicy,
     /// Intents.

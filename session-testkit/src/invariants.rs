@@ -48,7 +48,10 @@ pub fn live_seats(world: &World) -> impl Iterator<Item = &Seat> {
     world.rows().filter_map(|(_, _, row)| match row {
         Row::Seat(seat) if seat.is_live() => Some(seat),
         Row::Account(_)
+        | Row::Block(_)
+        | Row::Chain(_)
         | Row::Challenge(_)
+        | Row::Entry(_)
         | Row::Idempotency(_)
         | Row::Intent(_)
         | Row::Room(_)
@@ -200,7 +203,10 @@ fn entry(accounts: &mut BTreeMap<AccountKey, Account>, key: AccountKey) -> &mut 
 fn never_negative(world: &World) -> Vec<String> {
     let accounts = world.rows().filter_map(|(_, _, row)| match row {
         Row::Account(account) => unsound(account),
-        Row::Challenge(_)
+        Row::Block(_)
+        | Row::Chain(_)
+        | Row::Challenge(_)
+        | Row::Entry(_)
         | Row::Idempotency(_)
         | Row::Intent(_)
         | Row::Room(_)
@@ -285,7 +291,10 @@ fn rooms(world: &World) -> impl Iterator<Item = &Room> {
     world.rows().filter_map(|(_, _, row)| match row {
         Row::Room(room) => Some(room),
         Row::Account(_)
+        | Row::Block(_)
+        | Row::Chain(_)
         | Row::Challenge(_)
+        | Row::Entry(_)
         | Row::Idempotency(_)
         | Row::Intent(_)
         | Row::Seat(_)

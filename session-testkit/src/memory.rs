@@ -5,7 +5,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use session_core::changeset::{Changeset, Receipt, World, apply};
 use session_core::ports::{
-    Claim, Claimed, CommitError, Read, Store, StoreError, StoreErrorKind, StoredRow,
+    Archive, Claim, Claimed, CommitError, Read, Store, StoreError, StoreErrorKind, StoredRow,
+    Visitor,
 };
 
 /// Everything in memory, behind one lock. Nothing outlives the process.
@@ -81,5 +82,14 @@ impl Store for MemoryStore {
 
     async fn ping(&self) -> Result<(), StoreError> {
         self.check_up()
+    }
+}
+
+#[async_trait]
+impl Archive for MemoryStore {
+    async fn show(&self, visitor: &mut (dyn Visitor + Send)) -> Result<(), StoreError> {
+        self.check_up()?;
+        self.lock().show(visitor);
+        Ok(())
     }
 }

@@ -88,6 +88,7 @@ pub fn apply(world: &World, changeset: &Changeset) -> Result<Delta, Rejection> {
     for write in &changeset.rows {
         staged.write(write, changeset)?;
     }
+    staged.check_sealed()?;
     for order in &changeset.transfers {
         staged.order(order)?;
     }
@@ -111,6 +112,11 @@ pub fn apply(world: &World, changeset: &Changeset) -> Result<Delta, Rejection> {
 fn check_expectations(world: &World, changeset: &Changeset) -> Result<(), Rejection> {
     for expect in &changeset.expect {
         match expect {
+            Expect::Absent(Key::Entry(_))
+            | Expect::At(Key::Entry(_), _)
+            | Expect::Claimed(Key::Entry(_), _) => {
+                return Err(Rejection::Malformed("an entry never changes"));
+            }
             Expect::Absent(key) => {
                 if world.rows.contains_key(key) {
                     return Err(Rejection::Conflict(key.clone()));
@@ -142,10 +148,19 @@ impl Staged<'_> {
             Write::Delete(key) => key.clone(),
             Write::Insert(row) | Write::Update(row) => row.key(),
         };
-        if matches!(key, Key::Account(_)) {
-            return Err(Rejection::Malformed(
-                "an account changes by transfers alone",
-            ));
+        match (&key, write) {
+            (Key::Account(_), _) => {
+                return Err(Rejection::Malformed(
+                    "an account changes by transfers alone",
+                ));
+            }
+            (Key::Entry(_), _) => {
+                return Err(Rejection::Malformed("an entry is appended to the journal"));
+            }
+            (Key::Block(_), Write::Delete(_) | Write::Update(_)) => {
+                return Err(Rejection::Malformed("a block never changes"));
+            }
+            _ => {}
         }
         if self.delta.puts.contains_key(&key) || self.delta.deletes.contains(&key) {
             return Err(Rejection::Malformed("a row is written twice"));
@@ -222,8 +237,24 @@ impl Staged<'_> {
         Ok(())
     }
 
+    /// A block takes its entries from those that are in none, each once.
+    fn check_sealed(&self) -> Result<(), Rejection> {
+        let mut sealed = BTreeSet::new();
+        for (key, put) in &self.delta.puts {
+            let Row::Block(block) = &put.row else {
+                continue;
+            };
+            for entry in &block.entries {
+                if !self.world.unsealed.contains_key(entry) || !sealed.insert(*entry) {
+                    return Err(Rejection::Conflict(key.clone()));
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn append(&mut self, entry: Entry) {
-        let known = self.world.journal.contains_key(&entry.id)
+        let known = self.world.rows.contains_key(&Key::Entry(entry.id))
             || self.delta.journal.iter().any(|other| other.id == entry.id);
         if !known {
             self.delta.journal.push(entry);

@@ -7,15 +7,14 @@
 
 mod apply;
 mod draft;
-mod journal;
 mod row;
 #[cfg(test)]
 mod tests;
 mod world;
 
+pub use crate::journal::{Entry, Fact};
 pub use apply::{Delta, Put, Rejection, apply};
 pub use draft::{Draft, Loaded};
-pub use journal::{Entry, Fact};
 pub use row::{Due, InvalidKey, Key, Lane, Record, Row, Unique};
 pub use world::{Work, World};
 

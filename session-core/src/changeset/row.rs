@@ -9,12 +9,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::auth::{Challenge, ChallengeKey};
 use crate::idempotency::{IdempotencyKey, IdempotencyRecord};
+use crate::journal::{Block, BlockNumber, Chain, Entry};
 use crate::ledger::{Account, AccountKey};
 use crate::media::MediaUid;
 use crate::outage::Service;
 use crate::outbox::Intent;
 use crate::room::{Room, Seat};
-use crate::types::{ConnectionId, IntentKey, RoomId, Timestamp, Wallet};
+use crate::types::{ConnectionId, EntryId, IntentKey, RoomId, Timestamp, Wallet};
 
 /// A value of which at most one row may be the holder. Stores refuse the second insertion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -41,13 +42,21 @@ pub enum Lane {
     Expire,
     /// Close rooms that nobody joined.
     Rooms,
+    /// Seal the journal.
+    Seal,
     /// Meter participants, and evict the silent ones.
     Seats,
 }
 
 impl Lane {
     /// Every lane.
-    pub const ALL: [Self; 4] = [Self::Deliver, Self::Expire, Self::Rooms, Self::Seats];
+    pub const ALL: [Self; 5] = [
+        Self::Deliver,
+        Self::Expire,
+        Self::Rooms,
+        Self::Seal,
+        Self::Seats,
+    ];
 
     /// The stable name, as stored.
     #[must_use]
@@ -56,6 +65,7 @@ impl Lane {
             Self::Deliver => "deliver",
             Self::Expire => "expire",
             Self::Rooms => "rooms",
+            Self::Seal => "seal",
             Self::Seats => "seats",
         }
     }
@@ -180,11 +190,30 @@ rows! {
         uniques: |_account| Vec::new(),
         due: |_account| None,
     }
+    /// Sealed entries. Inserted, never changed.
+    Block: Block, by BlockNumber {
+        key: |block| block.number,
+        uniques: |_block| Vec::new(),
+        due: |_block| None,
+    }
+    /// How far the journal is sealed.
+    Chain: Chain, by () {
+        key: |_chain| (),
+        uniques: |_chain| Vec::new(),
+        due: |chain| Some(Due { lane: Lane::Seal, at: chain.seal_at }),
+    }
     /// An outstanding sign-in nonce.
     Challenge: Challenge, by ChallengeKey {
         key: |challenge| challenge.key,
         uniques: |_challenge| Vec::new(),
         due: |challenge| Some(Due { lane: Lane::Expire, at: challenge.forget_at }),
+    }
+    /// A fact of the journal. Appended by [`Changeset::journal`](super::Changeset::journal), never
+    /// written as a row or expected.
+    Entry: Entry, by EntryId {
+        key: |entry| entry.id,
+        uniques: |_entry| Vec::new(),
+        due: |_entry| None,
     }
     /// An answer kept for repeats.
     Idempotency: IdempotencyRecord, by IdempotencyKey {
@@ -237,7 +266,10 @@ impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Account(key) => write!(f, "account/{key}"),
+            Self::Block(number) => write!(f, "block/{number}"),
+            Self::Chain(()) => f.write_str("chain"),
             Self::Challenge(key) => write!(f, "challenge/{key}"),
+            Self::Entry(id) => write!(f, "entry/{id}"),
             Self::Idempotency(key) => {
                 write!(f, "idempotency/{}/{}/{}", key.caller, key.command, key.key)
             }
@@ -253,13 +285,17 @@ impl FromStr for Key {
     type Err = InvalidKey;
 
     fn from_str(text: &str) -> Result<Self, InvalidKey> {
-        if text == "service" {
-            return Ok(Self::Service(()));
+        match text {
+            "chain" => return Ok(Self::Chain(())),
+            "service" => return Ok(Self::Service(())),
+            _ => {}
         }
         let (kind, name) = text.split_once('/').ok_or(InvalidKey)?;
         let key = match kind {
             "account" => name.parse().ok().map(Self::Account),
+            "block" => name.parse().ok().map(Self::Block),
             "challenge" => name.parse().ok().map(Self::Challenge),
+            "entry" => name.parse().ok().map(Self::Entry),
             "idempotency" => parse_idempotency(name).map(Self::Idempotency),
             "intent" => name.parse().ok().map(Self::Intent),
             "room" => name.parse().ok().map(Self::Room),
@@ -300,10 +336,13 @@ mod tests {
                 AccountKind::Wallet,
                 Unit::Seconds,
             )),
+            Key::Block(BlockNumber::new(12)),
+            Key::Chain(()),
             Key::Challenge(ChallengeKey {
                 wallet,
                 nonce: [3; 32],
             }),
+            Key::Entry(EntryId::derive("t", &[])),
             Key::Idempotency(IdempotencyKey::parse(wallet, "rooms.join", "a/b#c").unwrap()),
             Key::Intent(IntentKey::derive("t", &[])),
             Key::Room(RoomId::from_random([1; 16])),

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use super::*;
 use crate::auth::{Challenge, ChallengeKey};
+use crate::journal::Chain;
 use crate::ledger::{
     Account, AccountKey, AccountKind, Action, Guard, LedgerError, Owner, Reason, Reference,
     Transfer,
@@ -13,7 +14,7 @@ use crate::media::{Channel, MediaUid};
 use crate::outage::Service;
 use crate::outbox::{Effect, IntentClass};
 use crate::room::{Closing, Room, RoomState, Visibility};
-use crate::types::{IntentKey, RoomId, Timestamp, TransferId, Unit, Wallet};
+use crate::types::{ChainId, IntentKey, RoomId, Timestamp, TransferId, Unit, Wallet};
 
 fn at(seconds: u64) -> Timestamp {
     Timestamp::from_unix(seconds)
@@ -436,4 +437,86 @@ fn a_changeset_names_every_row_it_needs() {
         BTreeSet::from(expected),
         "derived accounts have no row"
     );
+}
+
+fn outage(n: u64) -> Entry {
+    let fact = Fact::Outage {
+        from: at(n),
+        to: at(n + 1),
+    };
+    Entry::new(at(n), fact)
+}
+
+/// A world with a chain and these entries in no block.
+fn journal_of(entries: &[Entry]) -> (World, Chain) {
+    let chain = Chain::new(ChainId::from_random([1; 16]), at(100));
+    let mut world = World::new();
+    let mut draft = Draft::new();
+    draft.insert(chain.clone());
+    for entry in entries {
+        draft.journal(entry.at, entry.fact.clone());
+    }
+    committed(&mut world, draft);
+    (world, chain)
+}
+
+fn insertion(block: crate::journal::Block) -> Changeset {
+    let mut draft = Draft::new();
+    draft.insert(block);
+    draft.finish()
+}
+
+#[test]
+fn an_entry_is_sealed_once() {
+    let entries = [outage(1), outage(2), outage(3)];
+    let (mut world, chain) = journal_of(&entries);
+    assert_eq!(world.unsealed(), entries.each_ref().map(|entry| entry.id));
+
+    let block = chain.seal(&[&entries[0], &entries[2]], at(100));
+    let key = Key::Block(block.number);
+    let delta = apply(&world, &insertion(block.clone())).unwrap();
+    world.absorb(&delta);
+    assert_eq!(world.unsealed(), [entries[1].id]);
+
+    let next = chain.after(&block, at(100));
+    for again in [
+        &[&entries[0]][..],
+        &[&entries[1], &entries[1]],
+        &[&outage(9)],
+    ] {
+        let again = next.seal(again, at(100));
+        let conflict = Rejection::Conflict(Key::Block(again.number));
+        assert_ne!(Key::Block(again.number), key);
+        assert_eq!(apply(&world, &insertion(again)), Err(conflict));
+    }
+    // Appended again, it stays in its block.
+    let mut draft = Draft::new();
+    draft.journal(entries[0].at, entries[0].fact.clone());
+    committed(&mut world, draft);
+    assert_eq!(world.unsealed(), [entries[1].id]);
+}
+
+#[test]
+fn entries_and_blocks_are_not_written_like_other_rows() {
+    let (mut world, chain) = journal_of(&[outage(1)]);
+    let block = chain.seal(&[&outage(1)], at(100));
+    let delta = apply(&world, &insertion(block.clone())).unwrap();
+    world.absorb(&delta);
+    let of_entry: Loaded<Entry> = loaded(&world, Key::Entry(outage(1).id));
+    let of_block: Loaded<crate::journal::Block> = loaded(&world, Key::Block(block.number));
+    let mut drafts = vec![Draft::new(); 6];
+    drafts[0].insert(outage(2));
+    drafts[1].update(&of_entry, outage(1));
+    drafts[2].delete(&of_entry);
+    drafts[3].expect(&of_entry);
+    drafts[3].insert(service(1));
+    drafts[4].update(&of_block, block);
+    drafts[5].delete(&of_block);
+    for draft in drafts {
+        let verdict = apply(&world, &draft.finish());
+        assert!(
+            matches!(verdict, Err(Rejection::Malformed(_))),
+            "{verdict:?}"
+        );
+    }
 }

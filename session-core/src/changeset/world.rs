@@ -4,10 +4,11 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use super::apply::Delta;
-use super::{Due, Entry, Fence, Key, Lane, Row, Unique, Version};
+use super::{Due, Entry, Fact, Fence, Key, Lane, Row, Unique, Version};
 use crate::auth::ChallengeKey;
+use crate::journal::BlockNumber;
 use crate::ledger::{Action, Transfer};
-use crate::ports::{Read, StoredRow};
+use crate::ports::{Found, Read, StoredRow, Visitor};
 use crate::room::{Room, Visibility};
 use crate::types::{EntryId, Id128, RoomId, Timestamp, TransferId};
 
@@ -30,7 +31,8 @@ pub struct World {
     pub(super) transfers: BTreeMap<TransferId, Transfer>,
     pub(super) resolutions: BTreeMap<TransferId, TransferId>,
     pub(super) work: BTreeMap<Key, Work>,
-    pub(super) journal: BTreeMap<EntryId, Entry>,
+    /// Entries that are in no block, and when they were decided.
+    pub(super) unsealed: BTreeMap<EntryId, Timestamp>,
 }
 
 impl World {
@@ -61,6 +63,11 @@ impl World {
         self.work.insert(key, work);
     }
 
+    /// Puts an entry among those that are in no block as a store found it.
+    pub fn put_unsealed(&mut self, at: Timestamp, entry: EntryId) {
+        self.unsealed.insert(entry, at);
+    }
+
     /// A row.
     #[must_use]
     pub fn row(&self, key: &Key) -> Option<&(Version, Row)> {
@@ -87,7 +94,20 @@ impl World {
 
     /// Every journal entry, by identifier.
     pub fn journal(&self) -> impl Iterator<Item = &Entry> {
-        self.journal.values()
+        let name = |byte| Key::Entry(EntryId::from_bytes([byte; 16]));
+        let rows = self.rows.range(name(0)..=name(0xff));
+        rows.filter_map(|(_, (_, row))| match row {
+            Row::Entry(entry) => Some(entry),
+            _ => None,
+        })
+    }
+
+    /// Every entry that is in no block, by instant and identifier.
+    #[must_use]
+    pub fn unsealed(&self) -> Vec<EntryId> {
+        let mut unsealed: Vec<_> = self.unsealed.iter().map(|(id, at)| (*at, *id)).collect();
+        unsealed.sort_unstable();
+        unsealed.into_iter().map(|(_, id)| id).collect()
     }
 
     /// A due row's place in its queue.
@@ -127,6 +147,13 @@ impl World {
                 found.into_iter().map(|(_, stored)| stored).collect()
             }
             Read::ActiveOpenRooms(max) => self.active_open_rooms(*max),
+            Read::UnsealedEntries(max) => {
+                let max = usize::try_from(*max).unwrap_or(usize::MAX);
+                let oldest = self.unsealed().into_iter().take(max);
+                oldest
+                    .filter_map(|id| self.stored(&Key::Entry(id)))
+                    .collect()
+            }
         }
     }
 
@@ -160,6 +187,51 @@ impl World {
     fn stored(&self, key: &Key) -> Option<StoredRow> {
         let (version, row) = self.rows.get(key)?;
         Some(stored(*version, row))
+    }
+
+    /// Shows everything, in the order of [`Archive::show`](crate::ports::Archive::show).
+    pub fn show(&self, visitor: &mut dyn Visitor) {
+        self.show_row(&Key::Chain(()), visitor);
+        let blocks = Key::Block(BlockNumber::new(0))..=Key::Block(BlockNumber::new(u64::MAX));
+        for (key, (_, row)) in self.rows.range(blocks) {
+            self.show_row(key, visitor);
+            if let Row::Block(block) = row {
+                for entry in &block.entries {
+                    self.show_entry(*entry, visitor);
+                }
+            }
+        }
+        for entry in self.unsealed() {
+            visitor.visit(Found::Unsealed(entry));
+            self.show_entry(entry, visitor);
+        }
+        let count = |n| u64::try_from(n).unwrap_or(u64::MAX);
+        visitor.visit(Found::Totals {
+            entries: count(self.journal().count()),
+            transfers: count(self.transfers.len()),
+        });
+        for key in self.rows.keys() {
+            if !matches!(key, Key::Block(_) | Key::Chain(()) | Key::Entry(_)) {
+                self.show_row(key, visitor);
+            }
+        }
+    }
+
+    fn show_row(&self, key: &Key, visitor: &mut dyn Visitor) {
+        if let Some((version, row)) = self.rows.get(key) {
+            visitor.visit(Found::Row(*version, row.clone()));
+        }
+    }
+
+    fn show_entry(&self, id: EntryId, visitor: &mut dyn Visitor) {
+        let key = Key::Entry(id);
+        self.show_row(&key, visitor);
+        if let Some((_, Row::Entry(entry))) = self.rows.get(&key)
+            && let Fact::Transferred { transfer, .. } = &entry.fact
+            && let Some(moved) = self.transfers.get(&transfer.id)
+        {
+            visitor.visit(Found::Transfer(*moved));
+        }
     }
 
     /// Claims up to `n` rows of a lane that are due and not under a claim that still holds, the
@@ -202,12 +274,18 @@ impl World {
         }
         for put in delta.puts.values() {
             self.put_row(put.version, put.row.clone());
+            if let Row::Block(block) = &put.row {
+                for entry in &block.entries {
+                    self.unsealed.remove(entry);
+                }
+            }
         }
         for transfer in &delta.transfers {
             self.put_transfer(*transfer);
         }
         for entry in &delta.journal {
-            self.journal.insert(entry.id, entry.clone());
+            self.put_unsealed(entry.at, entry.id);
+            self.put_row(Version::FIRST, entry.clone().into());
         }
         for (key, work) in &delta.work {
             match work {

@@ -15,16 +15,22 @@ pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()
 }
 
-/// The first 16 bytes of SHA-256 over a domain and parts, each with its length before it.
+/// SHA-256 over a domain and parts, each with its length before it, as eight bytes, big-endian.
 #[must_use]
-pub fn digest128(domain: &str, parts: &[&[u8]]) -> [u8; 16] {
+pub fn digest256(domain: &str, parts: &[&[u8]]) -> [u8; 32] {
     let mut hash = Sha256::new();
     for part in core::iter::once(domain.as_bytes()).chain(parts.iter().copied()) {
         // A part is held in memory, so its length fits 64 bits.
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part);
     }
-    let full: [u8; 32] = hash.finalize().into();
+    hash.finalize().into()
+}
+
+/// The first 16 bytes of [`digest256`].
+#[must_use]
+pub fn digest128(domain: &str, parts: &[&[u8]]) -> [u8; 16] {
+    let full = digest256(domain, parts);
     let mut id = [0; 16];
     id.copy_from_slice(&full[..16]);
     id

@@ -18,7 +18,7 @@ mod recover;
 mod secret;
 mod signer;
 
-pub use hash::{digest128, keccak256, sha256};
+pub use hash::{digest128, digest256, keccak256, sha256};
 pub use mac::{constant_time_eq, hmac_sha256};
 pub use recover::{InvalidSignature, Signature};
 pub use secret::Secret;

@@ -1,8 +1,10 @@
 //! What the core asks of the world. Every port can be held as a trait object.
 
+mod archive;
 mod outside;
 mod store;
 
+pub use archive::{Archive, Found, Visitor};
 pub use outside::{
     Answer, Clock, Dispatcher, Effects, Entropy, Fresh, NameRegistry, Question, VerificationMirror,
 };

@@ -41,6 +41,9 @@ pub enum Read {
     LiveSeatsIn(RoomId),
     /// One row.
     Row(Key),
+    /// The oldest entries of the journal that are in no block, at most this many, oldest first;
+    /// those of one instant by identifier.
+    UnsealedEntries(u32),
 }
 
 /// A worker's request for work.
@@ -152,7 +155,8 @@ pub trait Store: Debug + Send + Sync {
     /// - **C3, version.** A row's version is 1 after its insertion and one more after each commit
     ///   that writes it. A row that comes again after it was removed begins at 1.
     /// - **C4, form.** [`Rejection::Malformed`] are: a write that does not expect what it replaces,
-    ///   a second write of a row, a write of an account, an intent whose key has another effect.
+    ///   a second write of a row, a write of an account, a write or an expectation of an entry, a
+    ///   write of a block that is not an insertion, an intent whose key has another effect.
     /// - **C5, uniqueness.** Of what [`Record::uniques`] names, no two rows have the same: else it
     ///   is [`Rejection::Taken`]. What counts is the state after the whole changeset, so that a
     ///   value may change hands within one.
@@ -175,6 +179,9 @@ pub trait Store: Debug + Send + Sync {
     ///   snapshots that checks only written rows breaks this (write skew).
     /// - **C12, durability.** Once this returns, every process sees the commit, and no crash undoes
     ///   it.
+    /// - **C13, sealing.** An entry is in no block from the commit that appends it to the commit
+    ///   that inserts a block which names it. A block that names an entry which is in a block, or
+    ///   nowhere, or twice in it, is a conflict on the block's row.
     ///
     /// # Errors
     /// [`CommitError`].

@@ -9,6 +9,7 @@ use super::execute::{Answers, Command, Context, Decision, ExecuteError, Never, V
 use crate::auth::Challenge;
 use crate::changeset::{Draft, Fence, Key, Lane, Loaded, Record, Rejection};
 use crate::idempotency::IdempotencyRecord;
+use crate::journal::{OpenChain, SealBlock};
 use crate::outage::{Beat, Span};
 use crate::ports::{Claim, Claimed, Read, Snapshot, StoreError};
 use crate::room::{CheckSeat, CloseUnjoined, SeatChecked};
@@ -29,6 +30,8 @@ pub struct Worked {
     pub evicted: usize,
     /// Rooms closed.
     pub rooms_closed: usize,
+    /// Entries of the journal sealed.
+    pub sealed: usize,
     /// Rows that somebody else took over meanwhile.
     pub lost: usize,
     /// Rows that failed, and why; they come up again when the claim ends.
@@ -52,8 +55,15 @@ pub async fn beat(ports: &Ports) -> Result<Option<Span>, ExecuteError> {
 /// One pass over a lane: claims what is due and works on each row.
 ///
 /// # Errors
-/// [`StoreError`] where nothing could be claimed. Failures of single rows are counted.
-pub async fn work_lane(ports: &Ports, lane: Lane) -> Result<Worked, StoreError> {
+/// [`ExecuteError`] where nothing could be claimed. Failures of single rows are counted.
+pub async fn work_lane(ports: &Ports, lane: Lane) -> Result<Worked, ExecuteError> {
+    if lane == Lane::Seal {
+        // Whoever looks first begins the chain: there is nothing that an operator could forget.
+        match execute(ports, &OpenChain).await? {
+            Ok(_) => {}
+            Err(never) => match never {},
+        }
+    }
     let claim = Claim {
         lane,
         now: ports.clock.now(),
@@ -79,6 +89,7 @@ struct Done {
     changed: bool,
     evicted: bool,
     room_closed: bool,
+    sealed: usize,
 }
 
 impl Worked {
@@ -88,6 +99,7 @@ impl Worked {
         self.rooms_closed = self
             .rooms_closed
             .saturating_add(usize::from(done.room_closed));
+        self.sealed = self.sealed.saturating_add(done.sealed);
     }
 }
 
@@ -105,6 +117,7 @@ async fn work_row(ports: &Ports, key: &Key, fence: Fence) -> Result<Done, Execut
                         changed: true,
                         evicted: true,
                         room_closed: closed,
+                        ..done
                     };
                 }
                 Ok(SeatChecked::Metered) => done.changed = true,
@@ -138,8 +151,15 @@ async fn work_row(ports: &Ports, key: &Key, fence: Fence) -> Result<Done, Execut
                 Err(never) => match never {},
             }
         }
+        Key::Chain(()) => match execute(ports, &SealBlock { fence }).await? {
+            Ok(sealed) => {
+                done.changed = sealed > 0;
+                done.sealed = sealed;
+            }
+            Err(never) => match never {},
+        },
         // These kinds are never due.
-        Key::Account(_) | Key::Service(()) => {}
+        Key::Account(_) | Key::Block(_) | Key::Entry(_) | Key::Service(()) => {}
     }
     Ok(done)
 }
@@ -175,9 +195,14 @@ impl Command for Expire {
         Ok(match self.key {
             Key::Challenge(_) => Expirable::Challenge(snapshot.row(self.key.clone())),
             Key::Idempotency(_) => Expirable::Idempotency(snapshot.row(self.key.clone())),
-            Key::Account(_) | Key::Intent(_) | Key::Room(_) | Key::Seat(_) | Key::Service(()) => {
-                Expirable::Other
-            }
+            Key::Account(_)
+            | Key::Block(_)
+            | Key::Chain(())
+            | Key::Entry(_)
+            | Key::Intent(_)
+            | Key::Room(_)
+            | Key::Seat(_)
+            | Key::Service(()) => Expirable::Other,
         })
     }
 

@@ -140,6 +140,10 @@ macro_rules! derived_id {
 }
 
 random_id!(
+    /// A chain of sealed blocks: one for each journal.
+    ChainId
+);
+random_id!(
     /// A room.
     RoomId
 );

@@ -27,7 +27,13 @@ pub(super) async fn same_rows(
                 reads.push(Read::LiveSeatsIn(room.id));
             }
             Row::Seat(seat) => reads.push(Read::LiveSeatOf(seat.wallet)),
-            Row::Account(_) | Row::Idempotency(_) | Row::Intent(_) | Row::Service(_) => {}
+            Row::Account(_)
+            | Row::Block(_)
+            | Row::Chain(_)
+            | Row::Entry(_)
+            | Row::Idempotency(_)
+            | Row::Intent(_)
+            | Row::Service(_) => {}
         }
     }
     reads.extend(missing.iter().cloned().map(Read::Row));

@@ -1,9 +1,10 @@
-//! The journal: every fact that anybody may later want proved.
+//! Entries: facts and their instants.
 
 use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
+use crate::crypto::digest256;
 use crate::ledger::{Reference, Transfer};
 use crate::media::MediaUid;
 use crate::room::{Closing, Departure, Visibility};
@@ -117,8 +118,28 @@ impl Entry {
             at,
             fact,
         };
-        entry.id = EntryId::derive("journal entry 1", &[&entry.canonical_bytes()]);
+        entry.id = Self::id_of(&entry.digest());
         entry
+    }
+
+    /// The digest of the content, which blocks are made of. Its first 16 bytes are the identifier.
+    #[must_use]
+    pub fn digest(&self) -> [u8; 32] {
+        digest256("journal entry 1", &[&self.canonical_bytes()])
+    }
+
+    /// The identifier that goes with a digest.
+    #[must_use]
+    pub fn id_of(digest: &[u8; 32]) -> EntryId {
+        let mut id = [0; 16];
+        id.copy_from_slice(&digest[..16]);
+        EntryId::from_bytes(id)
+    }
+
+    /// Whether the identifier is that of the content.
+    #[must_use]
+    pub fn is_genuine(&self) -> bool {
+        self.id == Self::id_of(&self.digest())
     }
 
     /// The content in one fixed form: numbers big-endian and of fixed width, texts with their

@@ -1,0 +1,35 @@
+//! The journal: every fact that anybody may later want proved, and the chain that keeps it whole.
+//!
+//! An [`Entry`] is appended by the commit that makes it true. A worker seals what was appended into
+//! [`Block`]s, each of which holds the hash of the one before: whoever knows the hash of a block
+//! can tell whether anything up to there was changed, left out or put in since. See
+//! `docs/adr/0004-journal.md`.
+
+mod block;
+mod entry;
+mod seal;
+
+pub use block::{Block, BlockNumber, Chain, Sealing};
+pub use entry::{Entry, Fact};
+pub use seal::{OpenChain, SealBlock};
+
+use crate::types::Seconds;
+
+/// How the journal is sealed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct JournalPolicy {
+    /// How often a worker looks for entries to seal. What happened since is in no block yet.
+    pub seal_every_seconds: Seconds,
+    /// Entries in one block. More are sealed at once into further blocks.
+    pub block_entries_max: u32,
+}
+
+impl Default for JournalPolicy {
+    fn default() -> Self {
+        Self {
+            seal_every_seconds: Seconds::new(5),
+            block_entries_max: 1_000,
+        }
+    }
+}
