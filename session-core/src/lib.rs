@@ -42,6 +42,7 @@
 //!
 //! | module | holds |
 //! | --- | --- |
+//! | [`audit`] | whether what a store holds can be, and bundles that prove it |
 //! | [`auth`] | sign-in by signed nonce, access tokens |
 //! | [`changeset`] | the write door: changesets, rows, journal, and what committing means |
 //! | [`crypto`] | hashes, recovery of signers, secrets |
@@ -53,6 +54,7 @@
 //! | [`outbox`] | intents: what will leave the process |
 //! | [`policy`] | every number a rule uses |
 //! | [`ports`] | what an embedder brings: store, clock, entropy, names, … |
+//! | [`receipt`] | the server's signed word on a stay that ended |
 //! | [`room`] | free rooms; presence becomes a charge in [`room::meter`] and nowhere else |
 //! | [`service`] | the driver, queries, and what workers do |
 //! | [`types`] | wallets, identifiers, units, instants |
@@ -64,6 +66,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod audit;
 pub mod auth;
 pub mod changeset;
 pub mod crypto;
@@ -75,6 +78,7 @@ pub mod outage;
 pub mod outbox;
 pub mod policy;
 pub mod ports;
+pub mod receipt;
 pub mod room;
 pub mod service;
 pub mod types;

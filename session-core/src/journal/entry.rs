@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::crypto::digest256;
 use crate::ledger::{Reference, Transfer};
 use crate::media::MediaUid;
-use crate::room::{Closing, Departure, Visibility};
+use crate::room::{Closing, Departure, Seat, SeatState, Visibility};
 use crate::types::{ConnectionId, EntryId, Id128, RoomId, Seconds, Timestamp, Wallet};
 
 /// What happened.
@@ -83,6 +83,21 @@ pub enum Fact {
 }
 
 impl Fact {
+    /// That a stay ended; `None` while it lasts.
+    #[must_use]
+    pub fn left(seat: &Seat) -> Option<Self> {
+        let SeatState::Gone { why, .. } = seat.state else {
+            return None;
+        };
+        Some(Self::Left {
+            connection: seat.connection,
+            room: seat.room,
+            wallet: seat.wallet,
+            why,
+            charged: seat.charged,
+        })
+    }
+
     /// The stable name.
     #[must_use]
     pub const fn name(&self) -> &'static str {
@@ -170,13 +185,13 @@ impl Entry {
                 charged,
             } => {
                 out.id(*connection).id(*room).bytes(&wallet.to_bytes());
-                out.byte(*why as u8).number(charged.get());
+                out.text(why.name()).number(charged.get());
             }
             Fact::Outage { from, to } => {
                 out.time(*from).time(*to);
             }
             Fact::RoomClosed { room, why } => {
-                out.id(*room).byte(*why as u8);
+                out.id(*room).text(why.name());
             }
             Fact::RoomCreated {
                 room,
@@ -185,7 +200,7 @@ impl Entry {
             } => {
                 out.id(*room)
                     .bytes(&host.to_bytes())
-                    .byte(*visibility as u8);
+                    .text(visibility.name());
             }
             Fact::SignedIn { wallet, nonce } => {
                 out.bytes(&wallet.to_bytes()).bytes(nonce);

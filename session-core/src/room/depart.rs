@@ -9,6 +9,7 @@ use crate::changeset::{Draft, Fact, Loaded};
 use crate::ledger::usage;
 use crate::outbox::{Effect, Intent, IntentClass};
 use crate::ports::StoreError;
+use crate::receipt::StayReceipt;
 use crate::service::{Answers, Command, Context, Decision, Ports, Verdict};
 use crate::types::{Id128, IntentKey, Seconds, Timestamp};
 
@@ -25,6 +26,8 @@ pub struct Left {
     pub remaining: Seconds,
     /// Whether the room closed with it.
     pub closed: bool,
+    /// What the participant gets a receipt of.
+    pub receipt: StayReceipt,
 }
 
 impl Command for LeaveRoom {
@@ -121,6 +124,7 @@ fn depart(
         charged: gone.seat.charged,
         remaining: gone.remaining,
         closed: closing.is_some(),
+        receipt: StayReceipt::of(&gone.seat)?,
     })
 }
 
@@ -138,6 +142,7 @@ fn end_stay(
     let (policy, outages) = (&cx.policy.rooms, view.outages(at, cx));
     let mut metered = meter(seat, until, view.available(seat.wallet), &outages, policy);
     metered.seat.state = SeatState::Gone { at, why };
+    let left = Fact::left(&metered.seat)?;
     if let Some(account) = view.account(seat.wallet) {
         draft.expect(account);
     }
@@ -148,16 +153,7 @@ fn end_stay(
         metered.debited,
         at,
     ));
-    draft.journal(
-        at,
-        Fact::Left {
-            connection: seat.connection,
-            room: seat.room,
-            wallet: seat.wallet,
-            why,
-            charged: metered.seat.charged,
-        },
-    );
+    draft.journal(at, left);
     if policy.remove_from_channel {
         draft.intent(removal(seat, cx.now));
     }

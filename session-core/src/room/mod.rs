@@ -12,7 +12,7 @@ mod meter;
 mod seat;
 mod stay;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod view;
 
 pub use check::{CheckSeat, CloseUnjoined, SeatChecked};
@@ -113,6 +113,18 @@ pub enum Closing {
     HostLeft,
     /// Nobody came in time.
     Unjoined,
+}
+
+impl Closing {
+    /// The stable name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Emptied => "emptied",
+            Self::HostLeft => "host_left",
+            Self::Unjoined => "unjoined",
+        }
+    }
 }
 
 /// Whether a room takes participants.

@@ -24,6 +24,19 @@ pub enum Departure {
     Silent,
 }
 
+impl Departure {
+    /// The stable name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Exhausted => "exhausted",
+            Self::Left => "left",
+            Self::RoomClosed => "room_closed",
+            Self::Silent => "silent",
+        }
+    }
+}
+
 /// Whether somebody sits here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -12,18 +12,18 @@ use crate::ports::Fresh;
 use crate::service::Context;
 use crate::types::{ConnectionId, RoomId, Seconds, Timestamp, Wallet};
 
-pub(super) const FRESH: Fresh = Fresh {
+pub(crate) const FRESH: Fresh = Fresh {
     id: [0xaa; 16],
     nonce: [0xbb; 32],
     uid: 4_000_000_000,
     salt: NonZeroU32::MIN,
 };
 
-pub(super) fn at(seconds: u64) -> Timestamp {
+pub(crate) fn at(seconds: u64) -> Timestamp {
     Timestamp::from_unix(1_000_000 + seconds)
 }
 
-pub(super) fn cx(policy: &Policy, now: u64) -> Context<'_> {
+pub(crate) fn cx(policy: &Policy, now: u64) -> Context<'_> {
     Context {
         now: at(now),
         alive_since: None,
@@ -33,18 +33,18 @@ pub(super) fn cx(policy: &Policy, now: u64) -> Context<'_> {
 }
 
 /// A wallet whose recorded media uid is its number.
-pub(super) fn wallet(n: u8) -> Wallet {
+pub(crate) fn wallet(n: u8) -> Wallet {
     let mut bytes = [0x11; 20];
     bytes[16..].copy_from_slice(&[0, 0, 0, n]);
     Wallet::from_bytes(bytes)
 }
 
-pub(super) fn room_id() -> RoomId {
+pub(crate) fn room_id() -> RoomId {
     RoomId::from_random([1; 16])
 }
 
 /// A room that wallet 1 hosts, with this many in it.
-pub(super) fn room(live_seats: u8) -> Room {
+pub(crate) fn room(live_seats: u8) -> Room {
     Room {
         id: room_id(),
         host: wallet(1),
@@ -58,7 +58,7 @@ pub(super) fn room(live_seats: u8) -> Room {
 }
 
 /// The seat of wallet `n`, taken at second 0.
-pub(super) fn seat(n: u8) -> Seat {
+pub(crate) fn seat(n: u8) -> Seat {
     Seat {
         connection: ConnectionId::from_random([n; 16]),
         room: room_id(),
@@ -78,7 +78,7 @@ pub(super) fn seat(n: u8) -> Seat {
     }
 }
 
-pub(super) fn account(kind: AccountKind, n: u8, credits: u64, debits: u64) -> Loaded<Account> {
+pub(crate) fn account(kind: AccountKind, n: u8, credits: u64, debits: u64) -> Loaded<Account> {
     let key = seconds_account(wallet(n), kind);
     if credits == 0 && debits == 0 {
         return Loaded::absent(Key::Account(key));
@@ -91,6 +91,6 @@ pub(super) fn account(kind: AccountKind, n: u8, credits: u64, debits: u64) -> Lo
     Loaded::present(Key::Account(key), Version::new(3), sums)
 }
 
-pub(super) fn loaded<T: Record>(row: T) -> Loaded<T> {
+pub(crate) fn loaded<T: Record>(row: T) -> Loaded<T> {
     Loaded::present(row.key(), Version::new(7), row)
 }

@@ -10,7 +10,7 @@ pub use execute::{
     Answers, CONFLICTS_MAX, Command, Context, Decision, ExecuteError, Never, QUESTIONS_MAX,
     Verdict, execute, execute_once,
 };
-pub use query::{ActiveRoom, active_rooms, credits};
+pub use query::{ActiveRoom, active_rooms, credits, stay_receipt};
 pub use work::{CLAIM_ROWS_MAX, Expire, Worked, beat, work_lane};
 
 use alloc::sync::Arc;

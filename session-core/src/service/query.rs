@@ -7,8 +7,9 @@ use crate::changeset::{Key, Loaded};
 use crate::ledger::{CreditAccounts, Credits};
 use crate::outage::Service;
 use crate::ports::{Read, Snapshot, StoreError};
-use crate::room::Room;
-use crate::types::Wallet;
+use crate::receipt::StayReceipt;
+use crate::room::{Room, Seat};
+use crate::types::{ConnectionId, Wallet};
 
 /// The credits of a wallet; all zero for one that nothing is known of.
 ///
@@ -42,4 +43,21 @@ pub async fn active_rooms(ports: &Ports) -> Result<Vec<ActiveRoom>, StoreError> 
         .filter_map(Loaded::value)
         .filter(|room| !room.is_overdue(now));
     Ok(rooms.cloned().collect())
+}
+
+/// The receipt of a stay of this wallet that has ended; `None` where there is none, while it lasts,
+/// and where it is somebody else's.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn stay_receipt(
+    ports: &Ports,
+    wallet: Wallet,
+    connection: ConnectionId,
+) -> Result<Option<StayReceipt>, StoreError> {
+    let key = Key::Seat(connection);
+    let snapshot = Snapshot::load(ports.store(), &[Read::Row(key.clone())]).await?;
+    let seat = snapshot.row::<Seat>(key);
+    let own = seat.value().filter(|seat| seat.wallet == wallet);
+    Ok(own.and_then(StayReceipt::of))
 }
