@@ -50,7 +50,9 @@ pub use workers::{Dispatch, Waker, Workers};
 use std::sync::Arc;
 
 use session_core::auth::JwtKeys;
+use session_core::crypto::LocalSigner;
 use session_core::media::MediaTokenIssuer;
+use session_core::receipt::StayReceipt;
 use session_core::service::Ports;
 
 use limits::Limiter;
@@ -72,6 +74,7 @@ struct Shared {
     cors_origins: CorsOrigins,
     pulse: Option<Pulse>,
     metrics: Option<MetricsText>,
+    receipt_key: Option<Arc<LocalSigner>>,
 }
 
 /// Renders the metrics of the process.
@@ -100,6 +103,7 @@ impl App {
             cors_origins,
             pulse: None,
             metrics: None,
+            receipt_key: None,
         };
         Self {
             shared: Arc::new(shared),
@@ -140,6 +144,16 @@ impl App {
         self.change(|shared| Shared { metrics, ..shared })
     }
 
+    /// The same, handing a receipt signed with this key to everybody whose stay ended.
+    #[must_use]
+    pub fn with_receipts(self, key: Arc<LocalSigner>) -> Self {
+        let receipt_key = Some(key);
+        self.change(|shared| Shared {
+            receipt_key,
+            ..shared
+        })
+    }
+
     fn change(self, change: impl FnOnce(Shared) -> Shared) -> Self {
         let shared = Arc::unwrap_or_clone(self.shared);
         Self {
@@ -169,6 +183,12 @@ impl App {
 
     fn cors_origins(&self) -> &CorsOrigins {
         &self.shared.cors_origins
+    }
+
+    /// The receipt, where this server gives any.
+    fn receipt(&self, receipt: &StayReceipt) -> Option<String> {
+        let key = self.shared.receipt_key.as_ref()?;
+        Some(receipt.sign(key))
     }
 
     fn pulse(&self) -> Option<&Pulse> {

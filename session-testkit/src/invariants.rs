@@ -18,11 +18,11 @@ use session_core::types::{RoomId, Seconds, Timestamp, Wallet};
 
 use crate::bench::Bench;
 
-/// Everything that is wrong with a world, but for the chain of its journal: cheap enough to be
-/// asked after every step.
+/// Everything that is wrong with a world, but for the chain of its journal and what is overdue:
+/// what must hold after every step, and costs little.
 #[must_use]
 pub fn broken(world: &World) -> Vec<String> {
-    shown(world, Audit::without_hashes(&Policy::default()))
+    shown(world, Audit::of_state(&Policy::default()))
 }
 
 /// Everything that is wrong with a world.

@@ -1,6 +1,7 @@
 //! The command line.
 
 use clap::{Args, Parser, Subcommand};
+use session_core::types::RoomId;
 
 /// Live voice rooms that are metered to the second.
 #[derive(Debug, Parser)]
@@ -18,6 +19,14 @@ pub(crate) enum Task {
     Serve,
     /// Apply migrations and exit.
     Migrate,
+    /// Re-derive every balance, room and stay from the journal, check its chain and every named
+    /// invariant; prints a JSON report. Servers may go on meanwhile.
+    Audit,
+    /// Print what the journal tells of one room, signed, so that anybody can check it offline.
+    Export {
+        /// The room's identifier.
+        room: RoomId,
+    },
     /// Read and validate the configuration and print it with secrets redacted.
     CheckConfig,
     /// One pass of every background worker; prints a JSON summary.

@@ -6,12 +6,14 @@
 use std::fmt;
 use std::io::IsTerminal;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use session_axum::CorsOrigins;
 use session_core::auth::JwtKeys;
-use session_core::crypto::Secret;
+use session_core::crypto::{LocalSigner, Secret};
 use session_core::media::agora::{AppCertificate, AppId};
+use session_core::types::decode_hex_array;
 use thiserror::Error;
 use tracing_subscriber::EnvFilter;
 
@@ -75,6 +77,10 @@ pub(crate) struct Config {
     pub(crate) is_media_drawn: bool,
     /// Whether the token secret was drawn.
     pub(crate) is_jwt_drawn: bool,
+    /// What receipts and exports are signed with; without it there are none.
+    pub(crate) receipt_key: Option<Arc<LocalSigner>>,
+    /// Whether that was drawn.
+    pub(crate) is_receipt_key_drawn: bool,
 }
 
 impl Config {
@@ -100,6 +106,7 @@ impl Config {
         };
         let (jwt_keys, is_jwt_drawn) = jwt_keys(environment, dev.as_mut())?;
         let (app_id, certificate, is_media_drawn) = media(flags, dev.as_mut())?;
+        let (receipt_key, is_receipt_key_drawn) = receipt_key(dev.as_mut())?;
         Ok(Self {
             environment,
             listen,
@@ -115,6 +122,8 @@ impl Config {
             log,
             is_media_drawn,
             is_jwt_drawn,
+            receipt_key,
+            is_receipt_key_drawn,
         })
     }
 
@@ -130,6 +139,9 @@ impl Config {
         }
         if self.is_jwt_drawn {
             fakes.push("the token secret: drawn at random and kept beside the database");
+        }
+        if self.is_receipt_key_drawn {
+            fakes.push("the key of receipts: drawn at random, so nobody knows whose they are");
         }
         if self.database == Database::Memory {
             fakes.push("the database: memory, gone when the process ends");
@@ -172,6 +184,15 @@ impl fmt::Display for Config {
         writeln!(f, "JWT_SECRET={}", drawn(self.is_jwt_drawn))?;
         writeln!(f, "AGORA_APP_ID={}", self.app_id.as_str())?;
         writeln!(f, "AGORA_APP_CERTIFICATE={}", drawn(self.is_media_drawn))?;
+        match &self.receipt_key {
+            Some(key) => writeln!(
+                f,
+                "RECEIPT_SIGNING_KEY={} # signs as {}",
+                drawn(self.is_receipt_key_drawn),
+                key.wallet()
+            )?,
+            None => writeln!(f, "RECEIPT_SIGNING_KEY= # no receipts, no exports")?,
+        }
         writeln!(f, "CORS_ALLOW_ORIGINS={origins}")?;
         writeln!(f, "METRICS_LISTEN={metrics}")?;
         writeln!(
@@ -333,6 +354,35 @@ fn media(
     let certificate =
         AppCertificate::parse(&certificate).map_err(|_| invalid("AGORA_APP_CERTIFICATE", why()))?;
     Ok((id, certificate, is_drawn))
+}
+
+/// The first of several keys signs. The others are checked, so that a slip is not found only when
+/// they are turned around.
+fn receipt_key(
+    dev: Option<&mut DevSecrets>,
+) -> Result<(Option<Arc<LocalSigner>>, bool), ConfigError> {
+    let name = "RECEIPT_SIGNING_KEY";
+    let wrong = || {
+        invalid(
+            name,
+            "not keys of 64 hex digits, comma separated".to_owned(),
+        )
+    };
+    let Some(text) = read_secret(name)? else {
+        let Some(dev) = dev else {
+            return Ok((None, false));
+        };
+        let key = LocalSigner::from_bytes(&dev.receipt_signing_key()?).map_err(|_| wrong())?;
+        return Ok((Some(Arc::new(key)), true));
+    };
+    let mut first = None;
+    for part in text.split(',') {
+        let digits = part.strip_prefix("0x").unwrap_or(part);
+        let bytes = decode_hex_array(digits).map_err(|_| wrong())?;
+        let key = LocalSigner::from_bytes(&bytes).map_err(|_| wrong())?;
+        first.get_or_insert(Arc::new(key));
+    }
+    Ok((first, false))
 }
 
 fn cors_origins(flags: &Flags) -> Result<CorsOrigins, ConfigError> {

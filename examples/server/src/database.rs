@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use session_core::ports::Store;
+use session_core::ports::{Archive, Store};
 use session_sqlx::{PostgresOptions, PostgresStore, SqliteOptions, SqliteStore};
 use session_testkit::memory::MemoryStore;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
@@ -92,6 +92,19 @@ impl Database {
     }
 }
 
+impl Database {
+    /// Opens a database that is there: whoever only looks at it must not take a name that was
+    /// mistyped for a new database in which all is well.
+    pub(crate) async fn open_existing(&self) -> Result<Opened, Failure> {
+        if let Self::Sqlite { path, .. } = self
+            && !path.exists()
+        {
+            return Err(format!("there is no file {}", path.display()).into());
+        }
+        self.open().await
+    }
+}
+
 impl fmt::Display for Database {
     /// Where it is, without the password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -122,6 +135,14 @@ impl Opened {
             Self::Memory(store) => store.clone(),
             Self::Postgres(store) => Arc::new(store.clone()),
             Self::Sqlite(store) => Arc::new(store.clone()),
+        }
+    }
+
+    pub(crate) fn archive(&self) -> &dyn Archive {
+        match self {
+            Self::Memory(store) => &**store,
+            Self::Postgres(store) => store,
+            Self::Sqlite(store) => store,
         }
     }
 

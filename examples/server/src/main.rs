@@ -15,6 +15,7 @@
 //!
 //! Exit codes: 0 success, 1 the work failed, 2 unusable configuration.
 
+mod audit;
 mod cli;
 mod config;
 mod database;
@@ -42,7 +43,7 @@ fn main() -> ExitCode {
         }
     };
     let keeping = match cli.task {
-        Some(Task::CheckConfig) => Keeping::OnlyRead,
+        Some(Task::Audit | Task::CheckConfig | Task::Export { .. }) => Keeping::OnlyRead,
         None | Some(Task::Serve | Task::Migrate | Task::Sweep { .. }) => Keeping::Kept,
     };
     let config = match Config::read(&cli.settings, keeping) {
@@ -74,6 +75,8 @@ fn main() -> ExitCode {
         match cli.task.unwrap_or(Task::Serve) {
             Task::Serve => serve::serve(&config).await,
             Task::Migrate => parts::Parts::open(&config).await.map(|_| ()),
+            Task::Audit => audit::audit(&config).await,
+            Task::Export { room } => audit::export(&config, room).await,
             Task::Sweep { once: _ } => serve::sweep_once(&config).await,
             Task::CheckConfig => Ok(()),
         }

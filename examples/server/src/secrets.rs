@@ -6,6 +6,7 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
+use session_core::crypto::hmac_sha256;
 use session_core::types::encode_hex;
 use thiserror::Error;
 
@@ -111,6 +112,15 @@ impl DevSecrets {
 
     pub(crate) fn agora_app_certificate(&mut self) -> Result<String, SecretError> {
         self.member("agora_app_certificate")
+    }
+
+    /// Derived, so that files of before there were receipts have one too.
+    pub(crate) fn receipt_signing_key(&mut self) -> Result<[u8; 32], SecretError> {
+        let jwt_secret = self.member("jwt_secret")?;
+        Ok(hmac_sha256(
+            jwt_secret.as_bytes(),
+            b"receipts of development",
+        ))
     }
 
     fn member(&mut self, name: &str) -> Result<String, SecretError> {

@@ -53,6 +53,10 @@ pub(crate) async fn serve(config: &Config) -> Result<(), Failure> {
     let mut app = App::new(parts.ports.clone(), Arc::new(media), keys)
         .with_cors(config.cors_origins.clone())
         .with_workers(&workers);
+    if let Some(key) = &config.receipt_key {
+        tracing::info!("receipts are signed by {}", key.wallet());
+        app = app.with_receipts(key.clone());
+    }
     if config.environment == Environment::Development {
         app = app.with_metrics(move || metrics.render());
     }
@@ -130,6 +134,9 @@ fn announce(config: &Config, address: SocketAddr) {
         Environment::Production => {
             tracing::info!("production");
             tracing::warn!("not configured: names and verifications; grants answer 503");
+            if config.receipt_key.is_none() {
+                tracing::warn!("not configured: receipts; RECEIPT_SIGNING_KEY is not set");
+            }
         }
         Environment::Development => {
             tracing::warn!("development: not for real users; these parts are fake:");

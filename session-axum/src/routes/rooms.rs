@@ -10,7 +10,7 @@ use session_core::room::{
     CreateRoom, Heartbeat, JoinRoom, LeaveRoom, Renew, RenewReply, Room, StayName, Threshold,
     ThresholdKind, Visibility,
 };
-use session_core::service::active_rooms;
+use session_core::service::{active_rooms, stay_receipt};
 use session_core::types::{ConnectionId, RoomId, Wallet};
 
 use super::run;
@@ -146,8 +146,12 @@ pub(crate) async fn heartbeat(
     headers: HeaderMap,
     body: RawBody,
 ) -> Result<Json<Value>, Problem> {
-    let command = Heartbeat(stay_name(wallet, &body.fields()?)?);
-    let reply = run("rooms.heartbeat", &command, wallet, &body, &headers, &app).await?;
+    let stay = stay_name(wallet, &body.fields()?)?;
+    let command = Heartbeat(stay);
+    let reply = match run("rooms.heartbeat", &command, wallet, &body, &headers, &app).await {
+        Ok(reply) => reply,
+        Err(problem) => return Err(with_receipt(problem, &stay, &app).await),
+    };
     Ok(Json(json!({
         "ok": true,
         "remaining_seconds": reply.remaining.get(),
@@ -162,8 +166,12 @@ pub(crate) async fn renew(
     headers: HeaderMap,
     body: RawBody,
 ) -> Result<Json<Value>, Problem> {
-    let command = Renew(stay_name(wallet, &body.fields()?)?);
-    let reply = run("rooms.renew", &command, wallet, &body, &headers, &app).await?;
+    let stay = stay_name(wallet, &body.fields()?)?;
+    let command = Renew(stay);
+    let reply = match run("rooms.renew", &command, wallet, &body, &headers, &app).await {
+        Ok(reply) => reply,
+        Err(problem) => return Err(with_receipt(problem, &stay, &app).await),
+    };
     Ok(Json(match reply {
         RenewReply::Denied {
             remaining,
@@ -194,14 +202,41 @@ pub(crate) async fn leave(
     headers: HeaderMap,
     body: RawBody,
 ) -> Result<Json<Value>, Problem> {
-    let command = LeaveRoom(stay_name(wallet, &body.fields()?)?);
-    let left = run("rooms.leave", &command, wallet, &body, &headers, &app).await?;
-    Ok(Json(json!({
+    let stay = stay_name(wallet, &body.fields()?)?;
+    let command = LeaveRoom(stay);
+    let left = match run("rooms.leave", &command, wallet, &body, &headers, &app).await {
+        Ok(left) => left,
+        Err(problem) => return Err(with_receipt(problem, &stay, &app).await),
+    };
+    let mut answer = json!({
         "ok": true,
         "debited_seconds": left.charged.get(),
         "remaining_seconds": left.remaining.get(),
         "closed": left.closed,
-    })))
+    });
+    if let Some(receipt) = app.receipt(&left.receipt) {
+        answer["receipt"] = receipt.into();
+    }
+    Ok(Json(answer))
+}
+
+/// Whoever was evicted, or was in a room when it closed, has not asked for that and hears of it at
+/// the next call: with the receipt of the stay.
+async fn with_receipt(problem: Problem, stay: &StayName, app: &App) -> Problem {
+    let (Code::NotYourConnection, Some(connection)) = (problem.code(), stay.connection) else {
+        return problem;
+    };
+    match stay_receipt(app.ports(), stay.wallet, connection).await {
+        Ok(ended) => match ended.and_then(|ended| app.receipt(&ended)) {
+            Some(receipt) => problem.with("details", json!({ "receipt": receipt })),
+            None => problem,
+        },
+        Err(error) => {
+            // The refusal stands without it, and the next call asks again.
+            tracing::warn!(%error, "no receipt can be made");
+            problem
+        }
+    }
 }
 
 fn events(thresholds: &[Threshold], wallet: Wallet) -> Vec<Value> {

@@ -17,6 +17,7 @@
 //! | `one_seat` | a wallet sits once and hosts one active room |
 //! | `capacity` | a room holds as many as it counts, at most its capacity, each in a place of their own |
 //! | `lease_bound` | no lease is longer than one lease after the last sign of life |
+//! | `resolved` | nothing has been due for long while servers were alive |
 //! | `readable` | everything that is stored can be read |
 
 mod bundle;
@@ -29,11 +30,13 @@ mod journaled;
 mod lease_bound;
 mod never_negative;
 mod one_seat;
+mod resolved;
 #[cfg(test)]
 mod tests;
 
 pub use bundle::{BUNDLE_FORM, Bundle, BundleBlock, BundleError, SignedBundle, Stay, Story};
 pub use export::RoomExport;
+pub use resolved::OVERDUE_MAX;
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;
@@ -126,6 +129,7 @@ pub struct Audit {
     lease_bound: lease_bound::LeaseBound,
     never_negative: never_negative::NeverNegative,
     one_seat: one_seat::OneSeat,
+    resolved: Option<resolved::Resolved>,
     report: Report,
 }
 
@@ -135,13 +139,15 @@ impl Audit {
     pub fn new(policy: &Policy) -> Self {
         Self {
             chain: Some(chain::ChainCheck::default()),
-            ..Self::without_hashes(policy)
+            resolved: Some(resolved::Resolved::default()),
+            ..Self::of_state(policy)
         }
     }
 
-    /// Checks everything but the chain, which is most of the work.
+    /// Checks what holds after every single commit and costs little: everything but the chain and
+    /// what is overdue.
     #[must_use]
-    pub fn without_hashes(policy: &Policy) -> Self {
+    pub fn of_state(policy: &Policy) -> Self {
         Self {
             capacity: capacity::Capacity::new(policy.rooms.capacity),
             chain: None,
@@ -151,6 +157,7 @@ impl Audit {
             lease_bound: lease_bound::LeaseBound::new(policy.rooms.lease),
             never_negative: never_negative::NeverNegative,
             one_seat: one_seat::OneSeat::default(),
+            resolved: None,
             report: Report::default(),
         }
     }
@@ -166,6 +173,9 @@ impl Audit {
         let report = &mut self.report;
         if let Some(chain) = &mut self.chain {
             ask(chain, found, report);
+        }
+        if let Some(resolved) = &mut self.resolved {
+            ask(resolved, found, report);
         }
         ask(&mut self.conservation, found, report);
         ask(&mut self.never_negative, found, report);

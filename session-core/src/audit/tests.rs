@@ -12,6 +12,7 @@ use crate::changeset::{Changeset, Draft, Fact, Key, Loaded, Record, World, apply
 use crate::crypto::LocalSigner;
 use crate::journal::Chain;
 use crate::ledger::{AccountKey, AccountKind, Action, Owner, Reason, Reference, Transfer, usage};
+use crate::outage::{Service, Span};
 use crate::room::testing::{at, room, room_id, seat, wallet};
 use crate::room::{Closing, Departure, Room, Seat, SeatState};
 use crate::types::{Id128, Seconds, TransferId, Unit};
@@ -200,7 +201,7 @@ fn a_history_that_happened_is_clean_and_counted() {
     let world = history();
     let report = audit(&shown(&world));
     assert_eq!(report.complaints, []);
-    assert_eq!(report.invariants.len(), 9);
+    assert_eq!(report.invariants.len(), 10);
     assert_eq!(
         (report.entries, report.unsealed, report.blocks.get()),
         (13, 3, 2)
@@ -400,6 +401,36 @@ fn a_journal_that_was_written_anew_with_fitting_hashes_has_another_head() {
     let other = audit(&shown(&world));
     assert!(other.is_clean());
     assert_ne!(honest.head, other.head);
+}
+
+#[test]
+fn what_is_due_for_long_while_servers_are_alive_is_found() {
+    let due = 30;
+    let beaten = |last_beat: u64, outage_ended: Option<u64>| {
+        let mut world = history();
+        let found: Loaded<Chain> = loaded(&world, Key::Chain(()));
+        let later = Chain {
+            seal_at: at(due),
+            ..found.value().unwrap().clone()
+        };
+        let mut draft = Draft::new();
+        draft.update(&found, later);
+        let outages = outage_ended.map(|end| Span {
+            from: at(0),
+            to: at(end),
+        });
+        draft.insert(Service {
+            last_beat_at: at(last_beat),
+            outages: outages.into_iter().collect(),
+        });
+        commit(&mut world, &draft.finish());
+        audit(&shown(&world)).invariants["resolved"]
+    };
+    let bound = OVERDUE_MAX.get();
+    assert_eq!(beaten(due + bound, None), 0);
+    assert_eq!(beaten(due + bound + 1, None), 1);
+    assert_eq!(beaten(500 + bound, Some(500)), 0, "they are just back");
+    assert_eq!(beaten(500 + bound + 1, Some(500)), 1);
 }
 
 fn bundle(world: &World) -> Result<Bundle, BundleError> {

@@ -1,0 +1,230 @@
+//! A room is lived in, exported and checked: by the core's function, by the program, and by the
+//! scripts, each of which refuses it when anything is bent.
+
+#![allow(clippy::expect_used, reason = "tests panic")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use session_core::audit::{RoomExport, SignedBundle};
+use session_core::changeset::Lane;
+use session_core::crypto::LocalSigner;
+use session_core::ports::Archive;
+use session_core::room::{CreateRoom, Heartbeat, JoinRoom, LeaveRoom, StayName, Visibility};
+use session_core::service::{execute, work_lane};
+use session_core::types::Seconds;
+use session_testkit::bench::Bench;
+
+/// A host and two guests; one guest leaves, the other falls silent, the host closes the room.
+async fn signed_bundle() -> SignedBundle {
+    let (bench, store) = Bench::in_memory(7);
+    let ports = &bench.ports;
+    let wallets = [1, 2, 3].map(Bench::wallet);
+    for wallet in wallets {
+        let credit = Seconds::new(1800);
+        bench.endow(wallet, credit).await.expect("store");
+    }
+    let create = CreateRoom {
+        wallet: wallets[0],
+        visibility: Visibility::Open,
+        ai_enabled: false,
+    };
+    let room = execute(ports, &create).await.expect("store");
+    let room = room.expect("hosts nothing").room;
+    let mut stays = Vec::new();
+    for wallet in wallets {
+        let join = JoinRoom {
+            wallet,
+            room: Some(room),
+        };
+        let joined = execute(ports, &join).await.expect("store");
+        stays.push(StayName {
+            wallet,
+            room: Some(room),
+            connection: Some(joined.expect("there is a place").connection),
+        });
+        bench.pass(Seconds::new(3)).await.expect("store");
+        work_lane(ports, Lane::Seal).await.expect("store");
+    }
+    for second in 0..100 {
+        bench
+            .pass_with_workers(Seconds::new(1))
+            .await
+            .expect("store");
+        if second % 30 == 0 {
+            let beat = Heartbeat(stays[0]);
+            execute(ports, &beat).await.expect("store").expect("is in");
+        }
+        if second == 40 {
+            let leave = LeaveRoom(stays[1]);
+            execute(ports, &leave).await.expect("store").expect("is in");
+        }
+    }
+    let leave = LeaveRoom(stays[0]);
+    execute(ports, &leave).await.expect("store").expect("is in");
+    bench
+        .pass_with_workers(Seconds::new(30))
+        .await
+        .expect("store");
+
+    let mut export = RoomExport::new(room);
+    store.show(&mut export).await.expect("store");
+    let bundle = export.finish().expect("the room is sealed");
+    assert_eq!(bundle.unsealed, 0);
+    let key = LocalSigner::from_bytes(&[0x42; 32]).expect("a key");
+    bundle.signed(&key).expect("JSON")
+}
+
+fn folder() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A file that goes away with the test.
+struct Kept(PathBuf);
+
+impl Kept {
+    fn new(name: &str, text: &str) -> Self {
+        let name = format!("verify-bundle-{}-{name}.json", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        std::fs::write(&path, text).expect("a temporary file");
+        Self(path)
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+fn program(file: &Kept) -> Output {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_verify-bundle"));
+    program.arg(&file.0).output().expect("the program runs")
+}
+
+/// `None` where there is no Python: listed, and a failure where everything must be there.
+fn script(name: &str, file: &Kept) -> Option<Output> {
+    let mut python = Command::new("python3");
+    let output = python
+        .arg("-B")
+        .arg(folder().join(name))
+        .arg(&file.0)
+        .output();
+    if output.is_err() {
+        assert!(
+            std::env::var_os("SESSION_TEST_REQUIRE").is_none(),
+            "python3 is not there"
+        );
+        println!("NOT THERE: python3, so {name} was not run");
+    }
+    output.ok()
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[tokio::test]
+async fn a_room_is_checked_offline_and_every_checker_says_the_same() {
+    let signed = signed_bundle().await;
+    let story = signed.verify().expect("it holds");
+    assert_eq!(story.stays.len(), 3);
+    assert!(story.closed.is_some());
+
+    let json = serde_json::to_string(&signed).expect("JSON");
+    let file = Kept::new("whole", &json);
+    let told = program(&file);
+    assert!(told.status.success());
+    let told = text(&told);
+    assert!(
+        told.contains("(silent)") && told.contains("(host_left)"),
+        "{told}"
+    );
+    if let Some(by_script) = script("verify.py", &file) {
+        assert_eq!(text(&by_script), told);
+        assert!(by_script.status.success());
+    }
+    if let Some(by_script) = script("signer.py", &file) {
+        assert_eq!(text(&by_script), format!("signed by {}\n", signed.signer));
+        assert!(by_script.status.success());
+    }
+}
+
+/// The core's own tests bend every value; here each kind of value, for the programs.
+#[tokio::test]
+async fn what_was_bent_is_refused_by_every_checker() {
+    let signed = signed_bundle().await;
+    let json = serde_json::to_value(&signed).expect("JSON");
+    let mut created = None;
+    let mut last_charge = None;
+    for (n, block) in json["bundle"]["blocks"]
+        .as_array()
+        .expect("blocks")
+        .iter()
+        .enumerate()
+    {
+        for (m, entry) in block["shown"]
+            .as_array()
+            .expect("entries")
+            .iter()
+            .enumerate()
+        {
+            let path = format!("/bundle/blocks/{n}/shown/{m}/1");
+            if entry[1]["fact"]["room_created"].is_object() {
+                created = Some(path.clone());
+            }
+            if entry[1]["fact"]["transferred"].is_object() {
+                last_charge = Some(path);
+            }
+        }
+    }
+    let created = created.expect("the room was created");
+    let charge = last_charge.expect("somebody was charged");
+    for path in [
+        "/bundle/form".to_owned(),
+        "/bundle/chain".to_owned(),
+        "/bundle/room".to_owned(),
+        "/bundle/blocks/0/number".to_owned(),
+        "/bundle/blocks/0/previous".to_owned(),
+        "/bundle/blocks/0/sealed_at".to_owned(),
+        "/bundle/blocks/0/entries".to_owned(),
+        "/bundle/blocks/0/root".to_owned(),
+        "/bundle/blocks/1/hash".to_owned(),
+        "/bundle/blocks/0/digests/0".to_owned(),
+        "/bundle/blocks/0/shown/0/0".to_owned(),
+        "/bundle/blocks/0/shown/0/1/at".to_owned(),
+        format!("{created}/fact/room_created/host"),
+        format!("{charge}/id"),
+        format!("{charge}/fact/transferred/transfer/amount"),
+        format!("{charge}/fact/transferred/transfer/debit"),
+        format!("{charge}/fact/transferred/transfer/reference/connection"),
+        format!("{charge}/fact/transferred/debit_balance"),
+    ] {
+        let mut bent = json.clone();
+        let value = bent
+            .pointer_mut(&path)
+            .unwrap_or_else(|| panic!("no {path}"));
+        *value = match &*value {
+            Value::Number(number) => (number.as_u64().expect("positive") + 1).into(),
+            Value::String(text) => other_digit(text).into(),
+            other => panic!("{path} is {other}"),
+        };
+        let file = Kept::new("bent", &bent.to_string());
+        assert!(!program(&file).status.success(), "{path}");
+        if let Some(by_script) = script("verify.py", &file) {
+            assert_eq!(by_script.status.code(), Some(1), "{path}");
+        }
+        if let Some(by_script) = script("signer.py", &file) {
+            assert_eq!(by_script.status.code(), Some(1), "{path}");
+        }
+    }
+}
+
+/// The text with its last digit changed.
+fn other_digit(text: &str) -> String {
+    let place = text.rfind(|c: char| c.is_ascii_digit()).expect("a digit");
+    let mut bytes = text.as_bytes().to_vec();
+    bytes[place] = if bytes[place] == b'1' { b'2' } else { b'1' };
+    String::from_utf8(bytes).expect("ASCII")
+}

@@ -1,0 +1,140 @@
+#!/usr/bin/env python3
+"""Checks what a server exported: every digest, hash and link, and what the entries tell together.
+
+Usage: verify.py FILE. Needs nothing but Python 3.8. Exit codes: 0 it holds, 1 it does not, 2 it
+cannot be read. Who signed it is checked by signer.py. What is checked, and the form of everything
+that is hashed: docs/adr/0004-journal.md.
+"""
+import hashlib, json, sys
+from uuid import UUID
+
+class Broken(Exception):
+    pass
+
+def check(holds, why):
+    if not holds:
+        raise Broken(why)
+
+def number(n, size=8):
+    check(type(n) is int, f"{n!r} is no number")
+    return n.to_bytes(size, "big", signed=n < 0)
+
+def digest(domain, *parts):
+    """SHA-256 over parts, each with its length before it."""
+    h = hashlib.sha256()
+    for part in (domain.encode(), *parts):
+        h.update(number(len(part)) + part)
+    return h.digest()
+
+def text(t):
+    return number(len(t.encode())) + t.encode()
+
+def canonical_uuid(t):
+    check(str(UUID(t)) == t, f"{t!r} is no identifier")
+    return UUID(t).bytes
+
+def wallet(t):
+    check(t == "0x" + bytes.fromhex(t[2:]).hex() and len(t) == 42, f"{t!r} is no wallet")
+    return bytes.fromhex(t[2:])
+
+def variant(value):
+    """A value that is one of several, as its name and what it holds."""
+    return (value, {}) if isinstance(value, str) else next(iter(value.items()))
+
+def transfer(t):
+    action, a = variant(t["action"])
+    held = {"posted": lambda: b"\0", "pending": lambda: b"\1" + number(a["deadline"]),
+            "post": lambda: b"\2" + bytes.fromhex(a["of"]), "void": lambda: b"\3" + bytes.fromhex(a["of"])}
+    cause, c = variant(t["reference"])
+    return (bytes.fromhex(t["id"]) + text(t["debit"]) + text(t["credit"]) + number(t["amount"]) +
+            text(t["reason"]) + held[action]() +
+            (b"\0" if cause == "none" else b"\1" + canonical_uuid(c)) + number(t["at"]))
+
+def balance(b):
+    return b"\0" if b is None else b"\1" + b.to_bytes(8, "big", signed=True)
+
+FACTS = {
+    "joined": lambda f: canonical_uuid(f["connection"]) + canonical_uuid(f["room"]) + wallet(f["wallet"])
+        + number(f["slot"], 1) + number(f["uid"]),
+    "left": lambda f: canonical_uuid(f["connection"]) + canonical_uuid(f["room"]) + wallet(f["wallet"])
+        + text(f["why"]) + number(f["charged"]),
+    "outage": lambda f: number(f["from"]) + number(f["to"]),
+    "room_closed": lambda f: canonical_uuid(f["room"]) + text(f["why"]),
+    "room_created": lambda f: canonical_uuid(f["room"]) + wallet(f["host"]) + text(f["visibility"]),
+    "transferred": lambda f: transfer(f["transfer"]) + balance(f["debit_balance"]) + balance(f["credit_balance"]),
+}
+
+def block(b, chain, previous):
+    """Checks a block against the one before; the hash, and the entries that it shows."""
+    digests = [bytes.fromhex(d) for d in b["digests"]]
+    hashed = digest("journal block", b"\1", chain, number(b["number"]), bytes.fromhex(b["previous"]),
+                    number(b["sealed_at"]), number(b["entries"]), bytes.fromhex(b["root"]))
+    check(hashed.hex() == b["hash"], f"block {b['number']} has another hash")
+    check(previous in (None, (b["number"] - 1, b["previous"])), f"block {b['number']} does not follow")
+    check(not (b["shown"] or digests) or len(digests) == b["entries"] and
+          digest("journal entries", *digests).hex() == b["root"], f"block {b['number']} has other entries")
+    for place, e in b["shown"]:
+        kind, fact = variant(e["fact"])
+        d = digest("journal entry 1", number(e["at"]) + text(kind) + FACTS[kind](fact))
+        check(0 <= place < len(digests) and d == digests[place] and d.hex()[:32] == e["id"], f"entry {e['id']} is not in its block")
+    check([p for p, _ in b["shown"]] == sorted({p for p, _ in b["shown"]}), "entries are out of order")
+    return [(e["at"], *variant(e["fact"])) for _, e in b["shown"]]
+
+def stay(connection, wallet, joined_at, facts):
+    """What the journal tells of one stay, which must fit together."""
+    charges = [f["transfer"] for _, kind, f in facts if kind == "transferred" and f["transfer"]["reference"] == {"connection": connection}]
+    ends = [(at, f) for at, kind, f in facts if kind == "left" and f["connection"] == connection]
+    charged, last = sum(t["amount"] for t in charges), max((t["at"] for t in charges), default=0)
+    end = ends[0][0] if ends else last
+    check(all(t["debit"] == f"wallet/seconds/{wallet}" and t["reason"] == "debit_usage" for t in charges) and len(ends) < 2
+          and all(f["charged"] == charged and f["wallet"] == wallet for _, f in ends) and last <= end
+          and charged <= max(0, end - joined_at), f"stay {connection} does not fit together")
+    until = f"{end} ({ends[0][1]['why']})" if ends else "now"
+    print(f"stay {connection} of {wallet} from {joined_at} to {until}: {charged} seconds")
+
+def story(bundle):
+    check(bundle["form"] == "session room bundle 1", "another form")
+    chain, room, previous, facts = canonical_uuid(bundle["chain"]), bundle["room"], None, []
+    for b in bundle["blocks"]:
+        facts += block(b, chain, previous)
+        previous = (b["number"], b["hash"])
+    check(bundle["blocks"], "nothing of the room is sealed")
+    print(f"chain {bundle['chain']}\nblocks {bundle['blocks'][0]['number']} to {previous[0]}")
+    print(f"head {previous[1]}\nroom {room}")
+    of = lambda wanted: [(at, f) for at, kind, f in facts if kind == wanted]
+    stays = {f["connection"]: (f["wallet"], at) for at, f in of("joined")}
+    check(len(stays) == len(of("joined")), "somebody joins twice")
+    for at, kind, f in facts:
+        known = f.get("room") == room or kind == "outage"
+        known &= kind not in ("joined", "left") or f["connection"] in stays
+        if kind == "transferred":
+            known = variant(f["transfer"]["reference"])[1] in stays
+        check(known, f"something at {at} is not about this room")
+    check(len(of("room_created")) < 2 and len(of("room_closed")) < 2, "the room begins or ends twice")
+    for at, f in of("room_created"):
+        print(f"created at {at} by {f['host']}")
+    for connection, (wallet, joined_at) in sorted(stays.items()):
+        stay(connection, wallet, joined_at, facts)
+    for at, f in of("room_closed"):
+        print(f"closed at {at} ({f['why']})")
+    if bundle["unsealed"]:
+        print(f"{bundle['unsealed']} entries are in no block yet")
+
+def main():
+    try:
+        with open(sys.argv[1], encoding="utf-8") as file:
+            signed = json.load(file)
+    except (OSError, ValueError, IndexError) as error:
+        return f"cannot be read: {error}", 2
+    try:
+        print(f"signed by {signed['signer']}")
+        story(signed["bundle"])
+    except (Broken, KeyError, TypeError, ValueError, OverflowError, AttributeError, StopIteration) as error:
+        return f"does not hold: {error!r}", 1
+    return None, 0
+
+if __name__ == "__main__":
+    why, code = main()
+    if why:
+        print(why, file=sys.stderr)
+    sys.exit(code)
