@@ -259,7 +259,7 @@ impl Session for PoolSession {
             (seat::METER.takes, &beats.seats),
             (account.takes, &beats.accounts),
             (ledger::INSERT.takes, &beats.transfers),
-            (journal::INSERT.takes, &beats.journal),
+            (journal::APPEND.takes, &beats.journal),
         ] {
             add_columns(&mut all, types, rows)?;
         }
@@ -296,7 +296,15 @@ pub(crate) fn finding(wanted: &Wanted) -> Result<(&'static str, PgArguments), Tr
     if wanted.is_by_name() && wanted.keys.iter().all(is_stay) {
         return Ok((find::STAY, all));
     }
-    for kind in [Kind::Challenge, Kind::Idempotency, Kind::Intent, Kind::Room] {
+    for kind in [
+        Kind::Block,
+        Kind::Chain,
+        Kind::Challenge,
+        Kind::Entry,
+        Kind::Idempotency,
+        Kind::Intent,
+        Kind::Room,
+    ] {
         add_columns(&mut all, kind.table().select.takes, rows_of(kind))?;
     }
     add_texts(&mut all, wanted.hosts.iter())?;
@@ -304,6 +312,7 @@ pub(crate) fn finding(wanted: &Wanted) -> Result<(&'static str, PgArguments), Tr
     add_texts(&mut all, wanted.rooms.iter())?;
     add_texts(&mut all, wanted.challenged.iter())?;
     add(&mut all, i64::from(wanted.open_rooms_max))?;
+    add(&mut all, i64::from(wanted.unsealed_max))?;
     Ok((find::FIND, all))
 }
 

@@ -84,7 +84,8 @@ impl FileSession {
                 return Err(Trouble::Stale);
             }
         }
-        self.execute_now(&journal::INSERT, &beats.journal)?;
+        let new = self.fetch_now(&journal::APPEND, &beats.journal)?;
+        self.execute_now(&journal::ENTER, &new)?;
         Ok(())
     }
 

@@ -3,7 +3,7 @@ use session_core::outage::Service;
 use session_core::types::Timestamp;
 
 use super::*;
-use crate::rows::{Kind, challenge, room, seat};
+use crate::rows::{Kind, challenge, entry, room, seat};
 use crate::session::Session;
 use crate::statement::Statement;
 use crate::{journal, ledger, work};
@@ -84,7 +84,10 @@ async fn every_statement_finds_its_rows_by_an_index() {
     let connection = open_reader(&store.0.file.path, &store.0.options).unwrap();
     let kinds = [
         Kind::Account,
+        Kind::Block,
+        Kind::Chain,
         Kind::Challenge,
+        Kind::Entry,
         Kind::Idempotency,
         Kind::Intent,
         Kind::Room,
@@ -93,7 +96,11 @@ async fn every_statement_finds_its_rows_by_an_index() {
     ];
     let mut statements: Vec<&Statement> = vec![
         &challenge::OF_WALLETS,
-        &journal::INSERT,
+        &entry::UNSEALED,
+        &journal::APPEND,
+        &journal::ENTER,
+        &journal::LOCK_UNSEALED,
+        &journal::SEAL,
         &ledger::INSERT,
         &ledger::NAMED_OR_RESOLVING,
         &room::ACTIVE_OF_HOSTS,
