@@ -126,7 +126,7 @@ impl<'r> Columns<'r> {
         match self.get(column)? {
             Value::Null => Ok(None),
             Value::Text(text) => Ok(Some(text)),
-            Value::Number(_) => Err(odd(column)),
+            Value::Number(_) | Value::Odd => Err(odd(column)),
         }
     }
 
@@ -136,6 +136,7 @@ impl<'r> Columns<'r> {
             Value::Number(number) => Ok(Some(*number)),
             // Where rows of several kinds come in one list, all of their columns are texts.
             Value::Text(text) => text.parse().map(Some).map_err(|_| odd(column)),
+            Value::Odd => Err(odd(column)),
         }
     }
 

@@ -313,7 +313,10 @@ fn absences_before(changeset: &Changeset, rejection: &Rejection) -> impl Iterato
         (Expect::Claimed(key, _), Rejection::Fenced(lost)) => key == lost,
         _ => false,
     };
-    let before = changeset.expect.iter().take_while(move |expect| !is_lost(expect));
+    let before = changeset
+        .expect
+        .iter()
+        .take_while(move |expect| !is_lost(expect));
     before.filter_map(absence)
 }
 

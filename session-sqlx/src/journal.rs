@@ -74,6 +74,30 @@ pub(crate) const SEAL: Statement = Statement {
     finds: &[],
 };
 
+/// Entries that are in no block, after one, by instant and name, at most so many.
+pub(crate) const UNSEALED_PAGE: Statement = Statement {
+    sqlite: "SELECT decided_at, entry FROM unsealed WHERE (decided_at, entry) > (?1, ?2) \
+        ORDER BY decided_at, entry LIMIT ?3",
+    postgres: "SELECT decided_at, entry FROM unsealed \
+        WHERE (decided_at, entry) > (($1::bigint[])[1], ($2::text[])[1]) \
+        ORDER BY decided_at, entry LIMIT ($3::bigint[])[1]",
+    takes: &[Type::Number, Type::Text, Type::Number],
+    finds: &[Type::Number, Type::Text],
+};
+
+/// How many entries there are after one, counted up to so many, and the last of those.
+pub(crate) const COUNT: Statement = Statement {
+    sqlite: "SELECT count(*), max(id) FROM \
+        (SELECT id FROM journal WHERE id > ?1 ORDER BY id LIMIT ?2)",
+    postgres: "SELECT count(*), max(id) FROM (SELECT id FROM journal \
+        WHERE id > ($1::text[])[1] ORDER BY id LIMIT ($2::bigint[])[1]) AS some",
+    takes: &[Type::Text, Type::Number],
+    finds: &[Type::Number, Type::Text],
+};
+
+/// The table of entries that are in no block.
+pub(crate) const UNSEALED: &str = "unsealed";
+
 pub(crate) fn values(entry: &Entry) -> Result<Tuple, Rejection> {
     entry::values(entry).finish()
 }
@@ -89,10 +113,7 @@ pub(crate) fn decode_unsealed(tuple: &Tuple) -> Result<(Timestamp, EntryId), Sto
 }
 
 /// Appends entries, unless they are there already.
-pub(crate) async fn append<S: Session>(
-    session: &mut S,
-    entries: &[Tuple],
-) -> Result<(), Trouble> {
+pub(crate) async fn append<S: Session>(session: &mut S, entries: &[Tuple]) -> Result<(), Trouble> {
     let new = session.fetch(&APPEND, entries).await?;
     if !new.is_empty() {
         session.execute(&ENTER, &new).await?;
@@ -117,7 +138,8 @@ pub(crate) async fn lock<S: Session>(
         return Ok(());
     }
     for tuple in session.fetch(&LOCK_UNSEALED, &sorted(sealed)?).await? {
-        let (at, entry) = decode_unsealed(&tuple).map_err(|error| Trouble::Poisoned(error.into()))?;
+        let (at, entry) =
+            decode_unsealed(&tuple).map_err(|error| Trouble::Poisoned(error.into()))?;
         world.put_unsealed(at, entry);
     }
     // Told once more in the same group, an entry that is in a block must not seem to be in none.
