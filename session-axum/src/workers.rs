@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use session_core::changeset::Lane;
 use session_core::outbox::Intent;
-use session_core::ports::{Dispatcher, StoreError};
+use session_core::ports::Dispatcher;
 use session_core::service::{
     CLAIM_ROWS_MAX, ExecuteError, Ports, Worked, beat, deliver, work_lane,
 };
@@ -44,11 +44,12 @@ impl Waker {
     }
 
     fn of(&self, lane: Lane) -> Arc<Notify> {
-        let [deliver, expire, rooms, seats] = &self.0;
+        let [deliver, expire, rooms, seal, seats] = &self.0;
         match lane {
             Lane::Deliver => deliver.clone(),
             Lane::Expire => expire.clone(),
             Lane::Rooms => rooms.clone(),
+            Lane::Seal => seal.clone(),
             Lane::Seats => seats.clone(),
         }
     }
@@ -117,13 +118,13 @@ impl Workers {
 /// One pass over every lane, over and over until nothing more is due.
 ///
 /// # Errors
-/// [`StoreError`] where nothing can be claimed.
-pub async fn sweep(ports: &Ports) -> Result<Vec<(Lane, Worked)>, StoreError> {
+/// [`ExecuteError`] where nothing can be claimed.
+pub async fn sweep(ports: &Ports) -> Result<Vec<(Lane, Worked)>, ExecuteError> {
     let mut swept = Vec::new();
     for lane in Lane::ALL {
         loop {
             let worked = work_lane(ports, lane).await?;
-            let is_last = worked.claimed < CLAIM_ROWS_MAX;
+            let is_last = !more_is_due(&worked, ports);
             swept.push((lane, worked));
             if is_last {
                 break;
@@ -131,6 +132,12 @@ pub async fn sweep(ports: &Ports) -> Result<Vec<(Lane, Worked)>, StoreError> {
         }
     }
     Ok(swept)
+}
+
+/// Whether a pass left something: it took as many rows as it may, or filled a block.
+fn more_is_due(worked: &Worked, ports: &Ports) -> bool {
+    let block = usize::try_from(ports.policy.journal.block_entries_max).unwrap_or(usize::MAX);
+    worked.claimed >= CLAIM_ROWS_MAX || (worked.sealed > 0 && worked.sealed >= block)
 }
 
 /// When the last beat was written, as seen by this process.
@@ -224,8 +231,8 @@ async fn keep_working(
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     while next_or_woken(&mut ticks, &woken, &mut stopped).await {
         while let Some(worked) = pass(lane, &ports).await {
-            // A full claim means that more is due; otherwise the next tick is soon enough.
-            if worked.claimed < CLAIM_ROWS_MAX || *stopped.borrow() {
+            // Otherwise the next tick is soon enough.
+            if !more_is_due(&worked, &ports) || *stopped.borrow() {
                 break;
             }
         }
@@ -279,6 +286,7 @@ async fn pass(lane: Lane, ports: &Ports) -> Option<Worked> {
         count("changed", worked.changed);
         count("evicted", worked.evicted);
         count("room_closed", worked.rooms_closed);
+        count("sealed", worked.sealed);
         count("lost", worked.lost);
         count("failed", worked.failed.len());
     }

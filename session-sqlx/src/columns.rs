@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use session_core::changeset::Version;
 use session_core::ledger::AccountKey;
 use session_core::ports::StoreError;
-use session_core::types::{Seconds, Timestamp};
+use session_core::types::{Seconds, Timestamp, decode_hex_array};
 
 use crate::error::corrupt;
 use crate::names::Named;
@@ -63,6 +63,11 @@ impl<'r> Columns<'r> {
 
     pub(crate) fn json<T: DeserializeOwned>(&self, column: &'static str) -> Result<T, StoreError> {
         serde_json::from_str(self.text(column)?).map_err(|_| odd(column))
+    }
+
+    /// Thirty-two bytes in hexadecimal digits.
+    pub(crate) fn hash(&self, column: &'static str) -> Result<[u8; 32], StoreError> {
+        decode_hex_array(self.text(column)?).map_err(|_| odd(column))
     }
 
     /// A number of whatever width the value has.
@@ -121,7 +126,7 @@ impl<'r> Columns<'r> {
         match self.get(column)? {
             Value::Null => Ok(None),
             Value::Text(text) => Ok(Some(text)),
-            Value::Number(_) => Err(odd(column)),
+            Value::Number(_) | Value::Odd => Err(odd(column)),
         }
     }
 
@@ -131,6 +136,7 @@ impl<'r> Columns<'r> {
             Value::Number(number) => Ok(Some(*number)),
             // Where rows of several kinds come in one list, all of their columns are texts.
             Value::Text(text) => text.parse().map(Some).map_err(|_| odd(column)),
+            Value::Odd => Err(odd(column)),
         }
     }
 

@@ -28,6 +28,8 @@ pub(crate) struct Fold {
     queued: BTreeMap<Key, bool>,
     transfers: Vec<Tuple>,
     journal: Vec<Tuple>,
+    /// Entries that get into blocks.
+    sealed: Vec<Tuple>,
     /// Absences that were relied on.
     absent: Vec<Key>,
 }
@@ -53,7 +55,7 @@ impl Fold {
                     // A refusal for ever must not come from rows of several instants; one that
                     // is decided anew may.
                     if !rejection.is_conflict() {
-                        fold.absent.extend(absences(changeset));
+                        fold.absent.extend(absences_before(changeset, &rejection));
                     }
                     Err(rejection)
                 }
@@ -71,6 +73,7 @@ impl Fold {
             queued: BTreeMap::new(),
             transfers: Vec::new(),
             journal: Vec::new(),
+            sealed: Vec::new(),
             absent: Vec::new(),
         }
     }
@@ -103,6 +106,13 @@ impl Fold {
             if !self.queued.contains_key(key) {
                 let was_there = self.world.work(key).is_some();
                 self.queued.insert(key.clone(), was_there);
+            }
+        }
+        for put in delta.puts.values() {
+            if let Row::Block(block) = &put.row {
+                for entry in &block.entries {
+                    self.sealed.push(journal::named(*entry).map_err(poisoned)?);
+                }
             }
         }
         for transfer in &delta.transfers {
@@ -183,7 +193,11 @@ impl Fold {
             exactly(session, &ledger::INSERT, &self.transfers).await?;
         }
         if !self.journal.is_empty() {
-            session.execute(&journal::INSERT, &self.journal).await?;
+            journal::append(session, &self.journal).await?;
+        }
+        // After they were appended: one group may do both.
+        if !self.sealed.is_empty() {
+            exactly(session, &journal::SEAL, &self.sealed).await?;
         }
         self.write_queues(session).await
     }
@@ -241,7 +255,10 @@ impl Fold {
             let (values, into) = match row {
                 Row::Seat(seat) => (seat::metered(seat), &mut beats.seats),
                 Row::Account(_) => (rows::values(row), &mut beats.accounts),
-                Row::Challenge(_)
+                Row::Block(_)
+                | Row::Chain(_)
+                | Row::Challenge(_)
+                | Row::Entry(_)
                 | Row::Idempotency(_)
                 | Row::Intent(_)
                 | Row::Room(_)
@@ -278,10 +295,29 @@ impl Before {
 }
 
 fn absences(changeset: &Changeset) -> impl Iterator<Item = Key> {
-    changeset.expect.iter().filter_map(|expect| match expect {
+    changeset.expect.iter().filter_map(absence)
+}
+
+fn absence(expect: &Expect) -> Option<Key> {
+    match expect {
+        // Whoever expects an entry is refused, whether there is one or not.
+        Expect::Absent(Key::Entry(_)) | Expect::At(..) | Expect::Claimed(..) => None,
         Expect::Absent(key) => Some(key.clone()),
-        Expect::At(..) | Expect::Claimed(..) => None,
-    })
+    }
+}
+
+/// The absences that a refusal was found after. A worker that lost its claim never got to the
+/// others, and must not be kept from hearing so by what it may not insert and take away again.
+fn absences_before(changeset: &Changeset, rejection: &Rejection) -> impl Iterator<Item = Key> {
+    let is_lost = move |expect: &&Expect| match (expect, rejection) {
+        (Expect::Claimed(key, _), Rejection::Fenced(lost)) => key == lost,
+        _ => false,
+    };
+    let before = changeset
+        .expect
+        .iter()
+        .take_while(move |expect| !is_lost(expect));
+    before.filter_map(absence)
 }
 
 /// Rows by kind. They come in the order of their keys.

@@ -74,6 +74,12 @@ impl<Ask: Send, Answer: Send> Lane<Ask, Answer> {
         answer.await.map_err(|_| closed())
     }
 
+    /// Whether it takes no more jobs.
+    pub(crate) fn is_closed(&self) -> bool {
+        let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        jobs.is_none()
+    }
+
     /// Takes no more jobs. Those that wait are still served.
     pub(crate) fn close(&self) {
         let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);

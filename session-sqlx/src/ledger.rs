@@ -3,13 +3,16 @@
 use session_core::changeset::Rejection;
 use session_core::ledger::{Action, Reason, Reference, Transfer};
 use session_core::ports::StoreError;
+use session_core::types::TransferId;
 
 use crate::columns::Columns;
 use crate::error::corrupt;
 use crate::statement::{Statement, text};
 use crate::value::{Tuple, Type, Value, Values};
 
-const COLUMNS: &[&str] = &[
+pub(crate) const TABLE: &str = "transfer";
+
+pub(crate) const COLUMNS: &[&str] = &[
     "id",
     "debit_kind",
     "debit_owner",
@@ -66,6 +69,28 @@ pub(crate) const NAMED_OR_RESOLVING: Statement = Statement {
     finds: TYPES,
 };
 
+/// Those of identifiers.
+pub(crate) const NAMED: Statement = Statement {
+    sqlite: text!("SELECT ", LIST, " FROM transfer WHERE id = ?1"),
+    postgres: text!(
+        "SELECT ",
+        LIST,
+        " FROM unnest($1::text[]) AS named (id) JOIN transfer ON transfer.id = named.id"
+    ),
+    takes: &[Type::Text],
+    finds: TYPES,
+};
+
+/// How many there are after one, counted up to so many, and the last of those.
+pub(crate) const COUNT: Statement = Statement {
+    sqlite: "SELECT count(*), max(id) FROM \
+        (SELECT id FROM transfer WHERE id > ?1 ORDER BY id LIMIT ?2)",
+    postgres: "SELECT count(*), max(id) FROM (SELECT id FROM transfer \
+        WHERE id > ($1::text[])[1] ORDER BY id LIMIT ($2::bigint[])[1]) AS some",
+    takes: &[Type::Text, Type::Number],
+    finds: &[Type::Number, Type::Text],
+};
+
 const INTO: &str = "INSERT INTO transfer (id, debit_kind, debit_owner, credit_kind, credit_owner, \
     unit, amount, action, deadline, resolves, reason, connection, decided_at) ";
 
@@ -83,6 +108,11 @@ pub(crate) const INSERT: Statement = Statement {
     takes: TYPES,
     finds: &[],
 };
+
+/// The parameter of what is asked of one transfer by name.
+pub(crate) fn named(transfer: TransferId) -> Result<Tuple, Rejection> {
+    Values::new().text(transfer).finish()
+}
 
 pub(crate) fn values(transfer: &Transfer) -> Result<Tuple, Rejection> {
     let (action, deadline, resolves) = match transfer.action {

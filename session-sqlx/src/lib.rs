@@ -45,6 +45,7 @@
 //! | `seen` | rows as they were seen last, for heartbeats |
 //! | `session` | what all of this asks of a connection, and what may go wrong |
 //! | `rows`, `ledger`, `journal`, `work` | the tables: columns, statements, reading and writing |
+//! | `archive` | showing everything that is there |
 //! | `statement`, `value`, `columns`, `names` | texts of SQL; values on their way in and out |
 //! | `error` | what the drivers' errors mean to a caller |
 //!
@@ -54,6 +55,7 @@
 //!
 //! This crate has no features.
 
+mod archive;
 mod columns;
 mod error;
 mod fold;

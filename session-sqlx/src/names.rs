@@ -56,6 +56,7 @@ named! {
         Deliver = "deliver",
         Expire = "expire",
         Rooms = "rooms",
+        Seal = "seal",
         Seats = "seats",
     }
     Visibility {

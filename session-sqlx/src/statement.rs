@@ -24,6 +24,7 @@ pub(crate) struct Statement {
 /// order, its version last.
 #[derive(Debug)]
 pub(crate) struct Table {
+    pub(crate) name: &'static str,
     pub(crate) columns: &'static [&'static str],
     /// The columns as a list.
     pub(crate) list: &'static str,
@@ -35,11 +36,20 @@ pub(crate) struct Table {
     pub(crate) lock: Statement,
     /// The same, but others may rely on the rows as well.
     pub(crate) share: Statement,
+    /// By name, those after one, at most so many.
+    pub(crate) page: Statement,
     pub(crate) insert: Statement,
     /// By name and the version that is replaced, which comes after the columns.
     pub(crate) update: Statement,
     /// By name and the version that goes away.
     pub(crate) delete: Statement,
+}
+
+impl Table {
+    /// How many columns name a row. They come first.
+    pub(crate) const fn named_by(&self) -> usize {
+        self.select.takes.len()
+    }
 }
 
 macro_rules! column_type {
@@ -61,6 +71,7 @@ macro_rules! table {
         version $version:literal replaced $replaced:literal gone $gone:literal
     ) => {
         $crate::statement::Table {
+            name: stringify!($table),
             columns: &[stringify!($k1), $(stringify!($k),)* $(stringify!($c),)* "version"],
             list: concat!(
                 stringify!($table), ".", stringify!($k1),
@@ -85,6 +96,29 @@ macro_rules! table {
                 $(, ", ", stringify!($table), ".", stringify!($k))*,
                 " FOR SHARE OF ", stringify!($table)
             ), $table ($n1 $k1 $t1 $(, $n $k $t)*) ($($c $u),*)),
+            page: $crate::statement::Statement {
+                sqlite: concat!(
+                    "SELECT ", stringify!($k1), $(", ", stringify!($k),)* $(", ", stringify!($c),)*
+                    ", version FROM ", stringify!($table), " WHERE (", stringify!($k1),
+                    $(", ", stringify!($k),)* ") > (?", $n1, $(", ?", $n,)* ") ORDER BY ",
+                    stringify!($k1), $(", ", stringify!($k),)* " LIMIT ?", $gone
+                ),
+                postgres: concat!(
+                    "SELECT ", stringify!($k1), $(", ", stringify!($k),)* $(", ", stringify!($c),)*
+                    ", version FROM ", stringify!($table), " WHERE (", stringify!($k1),
+                    $(", ", stringify!($k),)* ") > (($", $n1, "::", stringify!($t1), "[])[1]",
+                    $(", ($", $n, "::", stringify!($t), "[])[1]",)* ") ORDER BY ",
+                    stringify!($k1), $(", ", stringify!($k),)*
+                    " LIMIT ($", $gone, "::bigint[])[1]"
+                ),
+                takes: &[
+                    $crate::statement::column_type!($t1), $($crate::statement::column_type!($t),)* $crate::value::Type::Number,
+                ],
+                finds: &[
+                    $crate::statement::column_type!($t1), $($crate::statement::column_type!($t),)* $($crate::statement::column_type!($u),)*
+                    $crate::value::Type::Number,
+                ],
+            },
             insert: $crate::statement::Statement {
                 sqlite: concat!(
                     "INSERT INTO ", stringify!($table), " (", stringify!($k1),

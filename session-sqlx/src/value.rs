@@ -15,6 +15,8 @@ pub(crate) enum Value {
     Null,
     Number(i64),
     Text(String),
+    /// What no column of ours holds, in a file that somebody else has written to.
+    Odd,
 }
 
 /// The types of columns: both databases have these two.

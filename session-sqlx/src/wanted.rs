@@ -2,15 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use session_core::changeset::{Changeset, Key, Unique, World, Write};
+use session_core::changeset::{Changeset, Key, Row, Unique, World, Write};
 use session_core::ports::Read;
 use session_core::types::{RoomId, TransferId, Wallet};
 
-use crate::rows::{Kind, challenge, name, room, seat};
+use crate::rows::{Kind, challenge, entry, name, room, seat};
 use crate::session::{Session, Trouble};
 use crate::statement::Statement;
 use crate::value::{Tuple, Values};
-use crate::{ledger, work};
+use crate::{journal, ledger, work};
 
 /// What is wanted, of any number of calls together.
 #[derive(Debug, Default)]
@@ -27,6 +27,8 @@ pub(crate) struct Wanted {
     pub(crate) challenged: BTreeSet<Wallet>,
     /// How many active open rooms.
     pub(crate) open_rooms_max: u32,
+    /// How many entries that are in no block.
+    pub(crate) unsealed_max: u32,
 }
 
 /// What was found, by kind, as it came out of its columns.
@@ -56,6 +58,9 @@ impl Wanted {
                 Read::Row(key) => {
                     wanted.keys.insert(key.clone());
                 }
+                Read::UnsealedEntries(max) => {
+                    wanted.unsealed_max = wanted.unsealed_max.max(*max);
+                }
             }
         }
         wanted
@@ -68,6 +73,7 @@ impl Wanted {
             && self.rooms.is_empty()
             && self.challenged.is_empty()
             && self.open_rooms_max == 0
+            && self.unsealed_max == 0
     }
 
     /// The holders of what only one row may have, that some row is about to take. A row that
@@ -118,6 +124,10 @@ impl Wanted {
         if self.open_rooms_max > 0 {
             let most = vec![Values::new().number(self.open_rooms_max.into())];
             findings.push((Kind::Room, &room::ACTIVE_OPEN, finished(most)?));
+        }
+        if self.unsealed_max > 0 {
+            let most = vec![Values::new().number(self.unsealed_max.into())];
+            findings.push((Kind::Unsealed, &entry::UNSEALED, finished(most)?));
         }
         Ok(findings)
     }
@@ -172,6 +182,9 @@ pub(crate) fn world(found: &Found) -> Result<World, Trouble> {
 fn put(world: &mut World, found: &Found) -> Result<(), Trouble> {
     for (kind, tuple) in found {
         let (version, row) = kind.decode(tuple).map_err(failed)?;
+        if let (Kind::Unsealed, Row::Entry(entry)) = (kind, &row) {
+            world.put_unsealed(entry.at, entry.id);
+        }
         world.put_row(version, row);
     }
     Ok(())
@@ -180,8 +193,9 @@ fn put(world: &mut World, found: &Found) -> Result<(), Trouble> {
 /// Everything that changesets name, locked until the transaction ends.
 ///
 /// Rows are locked kind by kind in the order of their keys, of each kind those that a changeset may
-/// write before those that it only relies on, then places in queues. What is not there cannot be locked: that nobody else
-/// writes it meanwhile is for the primary keys and unique indexes to say.
+/// write before those that it only relies on, then places in queues, then entries that get into a
+/// block. What is not there cannot be locked: that nobody else writes it meanwhile is for the
+/// primary keys and unique indexes to say.
 pub(crate) async fn lock<S: Session>(
     session: &mut S,
     changesets: &[&Changeset],
@@ -195,15 +209,18 @@ pub(crate) async fn lock<S: Session>(
         written.extend(changeset.written());
         transfers.extend(changeset.transfer_ids());
     }
+    // Whoever names an entry is refused, whatever there is.
+    keys.retain(|key| !matches!(key, Key::Entry(_)));
+    written.retain(|key| !matches!(key, Key::Entry(_)));
     let mut world = World::new();
     // Keys sort by kind first, and every transaction must lock in one order.
     let mut groups = by_kind(written.iter())?
         .into_iter()
-        .map(|(kind, rows)| (kind, &kind.table().lock, rows))
+        .map(|(kind, rows)| (kind, locking(kind, &kind.table().lock), rows))
         .chain(
             by_kind(keys.difference(&written))?
                 .into_iter()
-                .map(|(kind, rows)| (kind, &kind.table().share, rows)),
+                .map(|(kind, rows)| (kind, locking(kind, &kind.table().share), rows)),
         )
         .collect::<Vec<Finding>>();
     groups.sort_by_key(|(kind, ..)| *kind);
@@ -220,6 +237,7 @@ pub(crate) async fn lock<S: Session>(
             world.put_work(key, place);
         }
     }
+    journal::lock(session, changesets, &mut world).await?;
     if !transfers.is_empty() {
         let ids = finished(texts(&transfers))?;
         for tuple in session.fetch(&ledger::NAMED_OR_RESOLVING, &ids).await? {
@@ -232,4 +250,13 @@ pub(crate) async fn lock<S: Session>(
         put(&mut world, &found)?;
     }
     Ok(world)
+}
+
+/// A block never changes, so it stays as it is without a lock; for which a right would be needed
+/// that nobody has.
+const fn locking(kind: Kind, statement: &'static Statement) -> &'static Statement {
+    match kind {
+        Kind::Block => &kind.table().select,
+        _ => statement,
+    }
 }

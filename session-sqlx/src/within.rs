@@ -488,6 +488,7 @@ fn bound(row: &[Value]) -> Result<SqliteArguments, Trouble> {
             Value::Null => arguments.add(None::<i64>),
             Value::Number(number) => arguments.add(*number),
             Value::Text(text) => arguments.add(text.clone()),
+            Value::Odd => Err("a value of no column".into()),
         };
         added.map_err(|error| sqlx_trouble(sqlx::Error::Encode(error)))?;
     }

@@ -143,12 +143,15 @@ pub(crate) fn decode(tuple: &[Value]) -> Result<(Key, Work), StoreError> {
     Ok((key, work))
 }
 
-/// Accounts and the shared beat never wait for a worker.
+/// Accounts, the shared beat and what the journal holds never wait for a worker.
 pub(crate) const fn may_be_due(key: &Key) -> bool {
     match key {
-        Key::Account(_) | Key::Service(()) => false,
-        Key::Challenge(_) | Key::Idempotency(_) | Key::Intent(_) | Key::Room(_) | Key::Seat(_) => {
-            true
-        }
+        Key::Account(_) | Key::Block(_) | Key::Entry(_) | Key::Service(()) => false,
+        Key::Chain(())
+        | Key::Challenge(_)
+        | Key::Idempotency(_)
+        | Key::Intent(_)
+        | Key::Room(_)
+        | Key::Seat(_) => true,
     }
 }

@@ -118,6 +118,7 @@ pub(crate) async fn sweep_once(config: &Config) -> Result<(), Failure> {
                 "changed": worked.changed,
                 "evicted": worked.evicted,
                 "rooms_closed": worked.rooms_closed,
+                "sealed": worked.sealed,
                 "lost": worked.lost,
                 "failed": worked.failed.len(),
             })

@@ -1,49 +1,66 @@
 //! Statements of PostgreSQL that do in one message what elsewhere takes several: each message is
 //! a trip to the server and back, and costs more than what it carries.
 
-use crate::rows::{account, challenge, idempotency, intent, room, seat, service};
+use crate::journal::{ENTER_APPENDED, appended};
+use crate::rows::{
+    account, block, chain, challenge, entry, idempotency, intent, room, seat, service,
+};
 use crate::statement::text;
 
 /// Rows of every kind, each with the number of its [`Kind`](crate::rows::Kind): by name, `$1` to
-/// `$12`; active rooms of hosts, `$13`; live seats of wallets, `$14`, and in rooms, `$15`; nonces
-/// of wallets, `$16`; the newest active open rooms, `$17`. One statement sees one instant.
+/// `$15`; active rooms of hosts, `$16`; live seats of wallets, `$17`, and in rooms, `$18`; nonces
+/// of wallets, `$19`; the newest active open rooms, `$20`; the oldest entries that are in no
+/// block, `$21`. One statement sees one instant.
 pub(super) const FIND: &str = text!(
     STAY,
     " UNION ALL SELECT 1::bigint, ",
-    challenge::TABLE.packed,
-    " FROM unnest($6::text[], $7::text[]) AS named (wallet, nonce) JOIN challenge \
-    ON challenge.wallet = named.wallet AND challenge.nonce = named.nonce \
+    block::TABLE.packed,
+    " FROM unnest($6::bigint[]) AS named (number) JOIN block ON block.number = named.number \
     UNION ALL SELECT 2::bigint, ",
+    chain::TABLE.packed,
+    " FROM unnest($7::bigint[]) AS named (id) JOIN chain ON chain.id = named.id \
+    UNION ALL SELECT 3::bigint, ",
+    challenge::TABLE.packed,
+    " FROM unnest($8::text[], $9::text[]) AS named (wallet, nonce) JOIN challenge \
+    ON challenge.wallet = named.wallet AND challenge.nonce = named.nonce \
+    UNION ALL SELECT 4::bigint, ",
+    entry::TABLE.packed,
+    " FROM unnest($10::text[]) AS named (id) JOIN journal ON journal.id = named.id \
+    UNION ALL SELECT 5::bigint, ",
     idempotency::TABLE.packed,
-    " FROM unnest($8::text[], $9::text[], $10::text[]) AS named (caller, command, key) \
+    " FROM unnest($11::text[], $12::text[], $13::text[]) AS named (caller, command, key) \
     JOIN idempotency ON idempotency.caller = named.caller \
     AND idempotency.command = named.command AND idempotency.key = named.key \
-    UNION ALL SELECT 3::bigint, ",
+    UNION ALL SELECT 6::bigint, ",
     intent::TABLE.packed,
-    " FROM unnest($11::text[]) AS named (key) JOIN intent ON intent.key = named.key \
-    UNION ALL SELECT 4::bigint, ",
+    " FROM unnest($14::text[]) AS named (key) JOIN intent ON intent.key = named.key \
+    UNION ALL SELECT 7::bigint, ",
     room::TABLE.packed,
-    " FROM unnest($12::text[]) AS named (id) JOIN room ON room.id = named.id \
-    UNION ALL SELECT 4::bigint, ",
+    " FROM unnest($15::text[]) AS named (id) JOIN room ON room.id = named.id \
+    UNION ALL SELECT 7::bigint, ",
     room::TABLE.packed,
-    " FROM unnest($13::text[]) AS named (host) JOIN room \
+    " FROM unnest($16::text[]) AS named (host) JOIN room \
     ON room.host = named.host AND room.closed_at IS NULL \
-    UNION ALL SELECT 5::bigint, ",
+    UNION ALL SELECT 8::bigint, ",
     seat::TABLE.packed,
-    " FROM unnest($14::text[]) AS named (wallet) JOIN seat \
+    " FROM unnest($17::text[]) AS named (wallet) JOIN seat \
     ON seat.wallet = named.wallet AND seat.gone_at IS NULL \
-    UNION ALL SELECT 5::bigint, ",
+    UNION ALL SELECT 8::bigint, ",
     seat::TABLE.packed,
-    " FROM unnest($15::text[]) AS named (room) JOIN seat \
+    " FROM unnest($18::text[]) AS named (room) JOIN seat \
     ON seat.room = named.room AND seat.gone_at IS NULL \
-    UNION ALL SELECT 1::bigint, ",
+    UNION ALL SELECT 3::bigint, ",
     challenge::TABLE.packed,
-    " FROM unnest($16::text[]) AS named (wallet) JOIN challenge \
+    " FROM unnest($19::text[]) AS named (wallet) JOIN challenge \
     ON challenge.wallet = named.wallet \
-    UNION ALL SELECT 4::bigint, ",
+    UNION ALL SELECT 7::bigint, ",
     room::TABLE.packed,
     " FROM (SELECT * FROM room WHERE closed_at IS NULL AND visibility = 'open' \
-    ORDER BY created_at DESC, id LIMIT $17::bigint) AS room"
+    ORDER BY created_at DESC, id LIMIT $20::bigint) AS room \
+    UNION ALL SELECT 10::bigint, ",
+    entry::TABLE.packed,
+    " FROM (SELECT entry FROM unsealed ORDER BY decided_at, entry LIMIT $21::bigint) AS oldest \
+    JOIN journal ON journal.id = oldest.entry"
 );
 
 /// What a heartbeat reads: accounts, `$1` to `$3`, seats, `$4`, and the shared beat, `$5`.
@@ -53,11 +70,11 @@ pub(super) const STAY: &str = text!(
     " AS columns FROM unnest($1::text[], $2::text[], $3::text[]) AS named (kind, unit, owner) \
     JOIN account ON account.kind = named.kind AND account.unit = named.unit \
     AND account.owner = named.owner \
-    UNION ALL SELECT 5::bigint, ",
+    UNION ALL SELECT 8::bigint, ",
     seat::TABLE.packed,
     " FROM unnest($4::text[]) AS named (connection) JOIN seat \
     ON seat.connection = named.connection \
-    UNION ALL SELECT 6::bigint, ",
+    UNION ALL SELECT 9::bigint, ",
     service::TABLE.packed,
     " FROM unnest($5::bigint[]) AS named (id) JOIN service ON service.id = named.id"
 );
@@ -85,9 +102,10 @@ pub(super) const BEAT: &str = text!(
     SELECT * FROM unnest($20::text[], $21::text[], $22::text[], $23::text[], $24::text[], \
     $25::text[], $26::bigint[], $27::text[], $28::bigint[], $29::text[], $30::text[], \
     $31::text[], $32::bigint[])), \
-    told AS (INSERT INTO journal (id, decided_at, kind, fact) \
-    SELECT * FROM unnest($33::text[], $34::bigint[], $35::text[], $36::text[]) \
-    ON CONFLICT (id) DO NOTHING) \
-    SELECT 1 / (CASE WHEN (SELECT count(*) FROM metered) = $37::bigint \
+    ",
+    appended!(33, 34, 35, 36),
+    ", entered AS (",
+    ENTER_APPENDED,
+    ") SELECT 1 / (CASE WHEN (SELECT count(*) FROM metered) = $37::bigint \
     AND (SELECT count(*) FROM paid) = $38::bigint THEN 1 ELSE 0 END)"
 );

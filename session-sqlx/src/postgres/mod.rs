@@ -172,7 +172,7 @@ impl PostgresStore {
         self.0.access.pool.close().await;
     }
 
-    fn session(&self) -> PoolSession {
+    pub(crate) fn session(&self) -> PoolSession {
         PoolSession::new(self.0.access.clone())
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use session_core::changeset::Key;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgArguments, PgConnection, PgPool, PgRow};
-use sqlx::{Arguments, Connection, Postgres, Row, SqlSafeStr, Transaction};
+use sqlx::{Arguments, Connection, Postgres, Row, SqlSafeStr, SqlStr, Transaction};
 
 use super::find;
 use crate::error::{corrupt, sqlx_trouble, unavailable};
@@ -21,6 +21,11 @@ use crate::{journal, ledger};
 /// Within a transaction, since a pooler gives every transaction another connection.
 const BEGIN_POOLED: &str = "BEGIN; SET LOCAL statement_timeout = '5s'; \
     SET LOCAL idle_in_transaction_session_timeout = '10s'";
+
+/// One instant for as long as it takes; whoever is shown what is read may take its time with it.
+const BEGIN_READING: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
+    SET LOCAL statement_timeout = '5s'; \
+    SET LOCAL idle_in_transaction_session_timeout = '10min'";
 
 /// How a session comes to a connection.
 #[derive(Debug, Clone)]
@@ -45,7 +50,7 @@ const ANSWER_MAX: Duration = Duration::from_secs(10);
 
 /// A connection from a pool, taken when it is needed and given back when the session ends.
 #[derive(Debug)]
-pub(super) struct PoolSession {
+pub(crate) struct PoolSession {
     access: Access,
     connection: Option<PoolConnection<Postgres>>,
     transaction: Option<Transaction<'static, Postgres>>,
@@ -139,6 +144,27 @@ impl PoolSession {
         found.map_err(|error| self.heard(error))
     }
 
+    /// Begins a transaction that reads one instant.
+    pub(crate) async fn begin_reading(&mut self) -> Result<(), Trouble> {
+        self.begin_with(Some(BEGIN_READING.into_sql_str())).await
+    }
+
+    async fn begin_with(&mut self, statement: Option<SqlStr>) -> Result<(), Trouble> {
+        self.rollback().await;
+        let connection = self.fresh().await?;
+        match limited(Transaction::begin(connection, statement)).await {
+            Ok(transaction) => {
+                self.transaction = Some(transaction);
+                Ok(())
+            }
+            // Nothing has happened yet.
+            Err(error) => match self.heard(error) {
+                Trouble::Lost(error) => Err(Trouble::Again(error)),
+                trouble => Err(trouble),
+            },
+        }
+    }
+
     /// A statement outside of any other transaction, in one of its own where a pooler wants that.
     async fn query_alone(
         &mut self,
@@ -174,20 +200,8 @@ impl Session for PoolSession {
     }
 
     async fn begin(&mut self) -> Result<(), Trouble> {
-        self.rollback().await;
         let statement = self.access.pooler.then(|| BEGIN_POOLED.into_sql_str());
-        let connection = self.fresh().await?;
-        match limited(Transaction::begin(connection, statement)).await {
-            Ok(transaction) => {
-                self.transaction = Some(transaction);
-                Ok(())
-            }
-            // Nothing has happened yet.
-            Err(error) => match self.heard(error) {
-                Trouble::Lost(error) => Err(Trouble::Again(error)),
-                trouble => Err(trouble),
-            },
-        }
+        self.begin_with(statement).await
     }
 
     async fn commit(&mut self) -> Result<(), Trouble> {
@@ -259,7 +273,7 @@ impl Session for PoolSession {
             (seat::METER.takes, &beats.seats),
             (account.takes, &beats.accounts),
             (ledger::INSERT.takes, &beats.transfers),
-            (journal::INSERT.takes, &beats.journal),
+            (journal::APPEND.takes, &beats.journal),
         ] {
             add_columns(&mut all, types, rows)?;
         }
@@ -296,7 +310,15 @@ pub(crate) fn finding(wanted: &Wanted) -> Result<(&'static str, PgArguments), Tr
     if wanted.is_by_name() && wanted.keys.iter().all(is_stay) {
         return Ok((find::STAY, all));
     }
-    for kind in [Kind::Challenge, Kind::Idempotency, Kind::Intent, Kind::Room] {
+    for kind in [
+        Kind::Block,
+        Kind::Chain,
+        Kind::Challenge,
+        Kind::Entry,
+        Kind::Idempotency,
+        Kind::Intent,
+        Kind::Room,
+    ] {
         add_columns(&mut all, kind.table().select.takes, rows_of(kind))?;
     }
     add_texts(&mut all, wanted.hosts.iter())?;
@@ -304,6 +326,7 @@ pub(crate) fn finding(wanted: &Wanted) -> Result<(&'static str, PgArguments), Tr
     add_texts(&mut all, wanted.rooms.iter())?;
     add_texts(&mut all, wanted.challenged.iter())?;
     add(&mut all, i64::from(wanted.open_rooms_max))?;
+    add(&mut all, i64::from(wanted.unsealed_max))?;
     Ok((find::FIND, all))
 }
 
@@ -323,7 +346,7 @@ fn add_columns(arguments: &mut PgArguments, types: &[Type], rows: &[Tuple]) -> R
                     .map(|row| match row.get(column) {
                         Some(Value::Number(number)) => Ok(Some(*number)),
                         Some(Value::Null) => Ok(None),
-                        Some(Value::Text(_)) | None => Err(misfit()),
+                        Some(Value::Text(_) | Value::Odd) | None => Err(misfit()),
                     })
                     .collect();
                 add(arguments, list?)?;
@@ -334,7 +357,7 @@ fn add_columns(arguments: &mut PgArguments, types: &[Type], rows: &[Tuple]) -> R
                     .map(|row| match row.get(column) {
                         Some(Value::Text(text)) => Ok(Some(text.as_str())),
                         Some(Value::Null) => Ok(None),
-                        Some(Value::Number(_)) | None => Err(misfit()),
+                        Some(Value::Number(_) | Value::Odd) | None => Err(misfit()),
                     })
                     .collect();
                 add(arguments, list?)?;

@@ -4,8 +4,8 @@ use session_core::ledger::Account;
 use session_core::ports::StoreError;
 
 use crate::columns::Columns;
-use crate::statement::{Table, table};
-use crate::value::Values;
+use crate::statement::{Statement, Table, table, text};
+use crate::value::{Type, Values};
 
 pub(crate) const TABLE: Table = table! {
     account by (1 kind text, 2 unit text, 3 owner text)
@@ -16,6 +16,34 @@ pub(crate) const TABLE: Table = table! {
         7 debits_pending bigint,
     )
     version 8 replaced 9 gone 4
+};
+
+/// Which column names the owner.
+pub(crate) const OWNER: usize = 2;
+
+/// Those of the house.
+pub(crate) const OF_THE_HOUSE: Statement = Statement {
+    sqlite: text!("SELECT ", TABLE.list, " FROM account WHERE owner = 'house'"),
+    postgres: text!("SELECT ", TABLE.list, " FROM account WHERE owner = 'house'"),
+    takes: &[],
+    finds: TABLE.select.finds,
+};
+
+/// Those of owners after one, by owner, at most so many.
+pub(crate) const OF_WALLETS_PAGE: Statement = Statement {
+    sqlite: text!(
+        "SELECT ",
+        TABLE.list,
+        " FROM account WHERE owner > ?1 AND owner <> 'house' ORDER BY owner LIMIT ?2"
+    ),
+    postgres: text!(
+        "SELECT ",
+        TABLE.list,
+        " FROM account WHERE owner > ($1::text[])[1] AND owner <> 'house' ORDER BY owner \
+        LIMIT ($2::bigint[])[1]"
+    ),
+    takes: &[Type::Text, Type::Number],
+    finds: TABLE.select.finds,
 };
 
 pub(super) fn values(account: &Account) -> Values {

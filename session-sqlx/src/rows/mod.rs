@@ -2,7 +2,10 @@
 //! writing; here what all of them share.
 
 pub(crate) mod account;
+pub(crate) mod block;
+pub(crate) mod chain;
 pub(crate) mod challenge;
+pub(crate) mod entry;
 pub(crate) mod idempotency;
 pub(crate) mod intent;
 pub(crate) mod room;
@@ -11,29 +14,37 @@ pub(crate) mod service;
 
 use session_core::changeset::{Key, Row, Version};
 use session_core::ports::StoreError;
-use session_core::types::{Id128, RoomId, Wallet, encode_hex};
+use session_core::types::{ChainId, Id128, RoomId, Wallet, encode_hex};
 
 use crate::columns::Columns;
 use crate::statement::Table;
 use crate::value::{Value, Values};
 
-/// The kinds of rows, in the order of [`Key`].
+/// The kinds of rows, in the order of [`Key`], and one more way to find some.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
     Account,
+    Block,
+    Chain,
     Challenge,
+    Entry,
     Idempotency,
     Intent,
     Room,
     Seat,
     Service,
+    /// Entries that were found because they are in no block.
+    Unsealed,
 }
 
 impl Kind {
     pub(crate) const fn of(key: &Key) -> Self {
         match key {
             Key::Account(_) => Self::Account,
+            Key::Block(_) => Self::Block,
+            Key::Chain(()) => Self::Chain,
             Key::Challenge(_) => Self::Challenge,
+            Key::Entry(_) => Self::Entry,
             Key::Idempotency(_) => Self::Idempotency,
             Key::Intent(_) => Self::Intent,
             Key::Room(_) => Self::Room,
@@ -46,12 +57,16 @@ impl Kind {
     pub(crate) fn of_number(number: usize) -> Option<Self> {
         let all = [
             Self::Account,
+            Self::Block,
+            Self::Chain,
             Self::Challenge,
+            Self::Entry,
             Self::Idempotency,
             Self::Intent,
             Self::Room,
             Self::Seat,
             Self::Service,
+            Self::Unsealed,
         ];
         all.get(number).copied()
     }
@@ -59,7 +74,10 @@ impl Kind {
     pub(crate) const fn table(self) -> &'static Table {
         match self {
             Self::Account => &account::TABLE,
+            Self::Block => &block::TABLE,
+            Self::Chain => &chain::TABLE,
             Self::Challenge => &challenge::TABLE,
+            Self::Entry | Self::Unsealed => &entry::TABLE,
             Self::Idempotency => &idempotency::TABLE,
             Self::Intent => &intent::TABLE,
             Self::Room => &room::TABLE,
@@ -73,7 +91,10 @@ impl Kind {
         let columns = &Columns::new(self.table().columns, tuple);
         let row = match self {
             Self::Account => account::decode(columns)?.into(),
+            Self::Block => block::decode(columns)?.into(),
+            Self::Chain => chain::decode(columns)?.into(),
             Self::Challenge => challenge::decode(columns)?.into(),
+            Self::Entry | Self::Unsealed => entry::decode(columns)?.into(),
             Self::Idempotency => idempotency::decode(columns)?.into(),
             Self::Intent => intent::decode(columns)?.into(),
             Self::Room => room::decode(columns)?.into(),
@@ -88,7 +109,10 @@ impl Kind {
 pub(crate) fn name(key: &Key) -> Values {
     match key {
         Key::Account(key) => Values::new().account(key),
+        Key::Block(number) => Values::new().number(number.get()),
+        Key::Chain(()) => Values::new().number(chain::ONLY),
         Key::Challenge(key) => Values::new().text(key.wallet).text(encode_hex(&key.nonce)),
+        Key::Entry(id) => Values::new().text(id),
         Key::Idempotency(key) => Values::new()
             .text(key.caller)
             .text(&key.command)
@@ -104,7 +128,10 @@ pub(crate) fn name(key: &Key) -> Values {
 pub(crate) fn values(row: &Row) -> Values {
     match row {
         Row::Account(account) => account::values(account),
+        Row::Block(block) => block::values(block),
+        Row::Chain(chain) => chain::values(chain),
         Row::Challenge(challenge) => challenge::values(challenge),
+        Row::Entry(entry) => entry::values(entry),
         Row::Idempotency(record) => idempotency::values(record),
         Row::Intent(intent) => intent::values(intent),
         Row::Room(room) => room::values(room),
@@ -119,7 +146,18 @@ pub(crate) fn placeholder(key: &Key) -> Values {
     let named = name(key);
     let filled = match key {
         Key::Account(_) => named.number(0).number(0).number(0).number(0),
+        Key::Block(_) => {
+            let zeros = encode_hex(&[0; 32]);
+            let empty = named.text(&zeros).number(0).text("[]");
+            empty.text(&zeros).text(&zeros)
+        }
+        Key::Chain(()) => {
+            let begun = named.text(ChainId::from_bytes([0; 16])).number(0);
+            begun.text(encode_hex(&[0; 32])).number(0)
+        }
         Key::Challenge(_) => named.number(0).number(0),
+        // Never relied on: whoever expects an entry is refused.
+        Key::Entry(_) => named.number(0).text("none").text("{}"),
         Key::Idempotency(_) => named.text(encode_hex(&[0; 16])).text("{}").number(0),
         Key::Intent(_) => {
             let failed = named.text("repeatable").text("{}").text("failed");

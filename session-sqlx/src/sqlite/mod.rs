@@ -19,11 +19,12 @@ use sqlx::{ConnectOptions, Connection as _};
 use tokio::sync::mpsc;
 
 use self::session::{FileSession, PREPARED_MAX};
-use self::thread::{Found, Write, Written};
+use self::thread::{Found, Shown, Write, Written};
 use crate::MIGRATIONS_TABLE;
-use crate::error::{OpenError, is_busy, unavailable};
+use crate::error::{OpenError, is_busy, rusqlite_trouble, unavailable};
 use crate::lane::Lane;
 use crate::seen::Seen;
+use crate::session::Trouble;
 
 /// How long a statement waits for a lock that another process holds.
 pub const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
@@ -162,6 +163,18 @@ impl SqliteStore {
         self.0.reads.close();
         self.0.writes.close();
         while self.0.threads.lock().await.recv().await.is_some() {}
+    }
+
+    /// What everything that the file holds is shown by, on a connection of its own.
+    pub(crate) async fn show_all(&self) -> Result<mpsc::Receiver<Shown>, StoreError> {
+        self.0.file.check_there()?;
+        if self.0.reads.is_closed() {
+            return Err(unavailable("the store is closed"));
+        }
+        let (path, options) = (&self.0.file.path, &self.0.options);
+        let connection = open_reader(path, options).map_err(rusqlite_trouble);
+        let session = FileSession(connection.map_err(Trouble::into_store_error)?);
+        thread::show(session).map_err(|error| unavailable(error.to_string()))
     }
 
     async fn write(&self, write: Write) -> Result<Written, StoreError> {

@@ -44,7 +44,7 @@ impl FileSession {
                 let mut tuple = Vec::with_capacity(statement.finds.len());
                 for index in 0..statement.finds.len() {
                     let value = columns.get_ref(index).map_err(rusqlite_trouble)?;
-                    tuple.push(owned(value)?);
+                    tuple.push(owned(value));
                 }
                 found.push(tuple);
             }
@@ -84,8 +84,15 @@ impl FileSession {
                 return Err(Trouble::Stale);
             }
         }
-        self.execute_now(&journal::INSERT, &beats.journal)?;
+        let new = self.fetch_now(&journal::APPEND, &beats.journal)?;
+        self.execute_now(&journal::ENTER, &new)?;
         Ok(())
+    }
+
+    /// Begins a transaction that reads one instant, whatever is written meanwhile.
+    pub(super) fn begin_reading(&self) -> Result<(), Trouble> {
+        self.undo();
+        self.batch("BEGIN")
     }
 
     /// SQLite ends a transaction by itself where the disk fails.
@@ -133,8 +140,7 @@ impl Session for FileSession {
     }
 
     async fn find(&mut self, wanted: &Wanted) -> Result<Found, Trouble> {
-        self.undo();
-        self.batch("BEGIN")?;
+        self.begin_reading()?;
         let found = self.find_now(wanted);
         self.undo();
         found
@@ -159,22 +165,19 @@ impl ToSql for Value {
             Self::Null => ValueRef::Null,
             Self::Number(number) => ValueRef::Integer(*number),
             Self::Text(text) => ValueRef::Text(text.as_bytes()),
+            Self::Odd => return Err(rusqlite::Error::InvalidQuery),
         }))
     }
 }
 
-fn owned(value: ValueRef<'_>) -> Result<Value, Trouble> {
-    Ok(match value {
+fn owned(value: ValueRef<'_>) -> Value {
+    match value {
         ValueRef::Null => Value::Null,
         ValueRef::Integer(number) => Value::Number(number),
-        ValueRef::Text(bytes) => {
-            let text = str::from_utf8(bytes).map_err(|_| odd("a text that is none"))?;
-            Value::Text(text.to_owned())
-        }
-        ValueRef::Blob(_) | ValueRef::Real(_) => return Err(odd("a value of another type")),
-    })
-}
-
-fn odd(what: &str) -> Trouble {
-    Trouble::Failed(crate::error::corrupt(["a column holds ", what].concat()))
+        ValueRef::Text(bytes) => match str::from_utf8(bytes) {
+            Ok(text) => Value::Text(text.to_owned()),
+            Err(_) => Value::Odd,
+        },
+        ValueRef::Blob(_) | ValueRef::Real(_) => Value::Odd,
+    }
 }

@@ -3,7 +3,7 @@ use session_core::outage::Service;
 use session_core::types::Timestamp;
 
 use super::*;
-use crate::rows::{Kind, challenge, room, seat};
+use crate::rows::{Kind, account, challenge, entry, room, seat};
 use crate::session::Session;
 use crate::statement::Statement;
 use crate::{journal, ledger, work};
@@ -84,7 +84,10 @@ async fn every_statement_finds_its_rows_by_an_index() {
     let connection = open_reader(&store.0.file.path, &store.0.options).unwrap();
     let kinds = [
         Kind::Account,
+        Kind::Block,
+        Kind::Chain,
         Kind::Challenge,
+        Kind::Entry,
         Kind::Idempotency,
         Kind::Intent,
         Kind::Room,
@@ -93,8 +96,18 @@ async fn every_statement_finds_its_rows_by_an_index() {
     ];
     let mut statements: Vec<&Statement> = vec![
         &challenge::OF_WALLETS,
-        &journal::INSERT,
+        &entry::UNSEALED,
+        &account::OF_THE_HOUSE,
+        &account::OF_WALLETS_PAGE,
+        &journal::APPEND,
+        &journal::COUNT,
+        &journal::ENTER,
+        &journal::LOCK_UNSEALED,
+        &journal::SEAL,
+        &journal::UNSEALED_PAGE,
+        &ledger::COUNT,
         &ledger::INSERT,
+        &ledger::NAMED,
         &ledger::NAMED_OR_RESOLVING,
         &room::ACTIVE_OF_HOSTS,
         &room::ACTIVE_OPEN,
@@ -108,7 +121,13 @@ async fn every_statement_finds_its_rows_by_an_index() {
     ];
     for kind in kinds {
         let table = kind.table();
-        statements.extend([&table.select, &table.insert, &table.update, &table.delete]);
+        statements.extend([
+            &table.select,
+            &table.page,
+            &table.insert,
+            &table.update,
+            &table.delete,
+        ]);
     }
     for statement in statements {
         let explain = ["EXPLAIN QUERY PLAN ", statement.sqlite].concat();
@@ -118,7 +137,12 @@ async fn every_statement_finds_its_rows_by_an_index() {
         let plan = explained.query_map(nothing, |row| row.get::<_, String>(3));
         for step in plan.unwrap().map(Result::unwrap) {
             let text = statement.sqlite;
-            let walks = step.starts_with("SCAN") && !step.contains("INDEX");
+            // Of these the first few are wanted, in the order in which they are kept; and of what a
+            // statement before it found, all.
+            let is_kept_so = step == "SCAN unsealed" && text.contains("LIMIT");
+            let is_found = step.starts_with("SCAN (subquery") || step == "SCAN oldest";
+            let walks =
+                step.starts_with("SCAN") && !step.contains("INDEX") && !is_kept_so && !is_found;
             assert!(!walks, "{text}: {step}");
             assert!(!step.contains("TEMP B-TREE FOR ORDER"), "{text}: {step}");
             // Stays that are over are many, live ones few.

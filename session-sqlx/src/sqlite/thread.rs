@@ -7,14 +7,16 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 
 use session_core::changeset::Changeset;
-use session_core::ports::{Claim, Claimed, Read, StoreError, StoredRow};
+use session_core::ports::{self, Claim, Claimed, Read, StoreError, StoredRow};
 use tokio::sync::mpsc;
 
 use super::session::FileSession;
-use crate::error::OpenError;
+use crate::archive;
+use crate::error::{OpenError, unavailable};
 use crate::group::{self, Answer};
 use crate::lane::{GROUP_MAX, Job, Jobs};
 use crate::seen::Seen;
+use crate::session::Trouble;
 
 /// What the writing thread is asked for.
 #[derive(Debug)]
@@ -116,6 +118,30 @@ fn read_group(session: &mut FileSession, seen: &Seen, group: Vec<Job<Vec<Read>, 
     for (job, found) in group.into_iter().zip(found) {
         let _ = job.reply.send(found);
     }
+}
+
+/// What is shown: things, an end, or why there is none.
+pub(super) type Shown = Result<Option<ports::Found>, StoreError>;
+
+/// Things that wait to be looked at. Whoever shows waits for whoever looks.
+const SHOWN_MAX: usize = 64;
+
+/// Starts a thread that shows everything that the file holds at this instant.
+pub(super) fn show(session: FileSession) -> Result<mpsc::Receiver<Shown>, OpenError> {
+    let (sender, receiver) = mpsc::channel(SHOWN_MAX);
+    start("session-sqlite-archive", move || {
+        let mut session = session;
+        let mut out = |found| {
+            let sent = sender.blocking_send(Ok(Some(found)));
+            sent.map_err(|_| unavailable("nobody looks any more"))
+        };
+        let shown = session.begin_reading();
+        let shown = shown.and_then(|()| now(archive::all(&mut session, &mut out)));
+        let end = shown.map(|()| None).map_err(Trouble::into_store_error);
+        // Whoever asked may have stopped looking.
+        let _ = sender.blocking_send(end);
+    })?;
+    Ok(receiver)
 }
 
 fn start(name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), OpenError> {
