@@ -4,10 +4,50 @@
 
 mod support;
 
-use session_testkit::bench::Bench;
-use session_testkit::races;
+use std::sync::Arc;
 
-use support::{Level, On, Place};
+use session_core::changeset::Lane;
+use session_core::service::{ExecuteError, Worked};
+use session_core::types::Seconds;
+use session_testkit::bench::Bench;
+use session_testkit::{invariants, races};
+
+use support::{Level, On, Place, Served};
+
+/// Lets two servers' workers end what the race left behind and seal the journal, both at once;
+/// then every named invariant must hold of everything that is stored.
+async fn nothing_is_broken(stores: &[Arc<dyn Served>; 2]) {
+    let [one, two] = [0, 1].map(|n: usize| Bench::new(stores[n].clone(), 1_000_000_007));
+    // Every round began later than the one before.
+    for clock in [&one.clock, &two.clock] {
+        clock.advance(Seconds::new(1_000_000));
+    }
+    let mut sealed = 0;
+    for _ in 0..10 {
+        for bench in [&one, &two] {
+            bench.pass(Seconds::new(40)).await.expect("the store beats");
+        }
+        for (_, worked) in both(one.work(), two.work()).await {
+            assert_eq!(worked.failed, []);
+            sealed += worked.sealed;
+        }
+    }
+    assert!(sealed > 0);
+    let complaints = invariants::audit(&*stores[0]).await.expect("it is shown");
+    assert_eq!(complaints, Vec::<String>::new());
+}
+
+type Work = Vec<(Lane, Worked)>;
+
+async fn both(
+    one: impl Future<Output = Result<Work, ExecuteError>>,
+    two: impl Future<Output = Result<Work, ExecuteError>>,
+) -> Work {
+    let (one, two) = tokio::join!(one, two);
+    let mut all = one.expect("work is claimed");
+    all.extend(two.expect("work is claimed"));
+    all
+}
 
 macro_rules! races {
     ($($race:ident: $rounds:expr;)*) => {
@@ -32,6 +72,7 @@ macro_rules! races {
                         Bench::new(store.clone(), seed)
                     };
                     races::$race(&bench, $rounds / $fewer).await;
+                    nothing_is_broken(&stores).await;
                     drop(stores);
                     place.remove().await;
                 }

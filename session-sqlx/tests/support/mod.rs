@@ -12,7 +12,7 @@ use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use session_core::ports::Store;
+use session_core::ports::{Archive, Store};
 use session_sqlx::{PostgresOptions, PostgresStore, SqliteOptions, SqliteStore};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tempfile::TempDir;
@@ -43,6 +43,11 @@ pub(crate) enum On {
     Pooler,
 }
 
+/// A store that serves, and can show what it holds.
+pub(crate) trait Served: Store + Archive {}
+
+impl<T: Store + Archive> Served for T {}
+
 /// What a store lives in.
 pub(crate) enum Place {
     File(TempDir),
@@ -63,7 +68,7 @@ impl Place {
     }
 
     /// A store in this place, of a server of its own. Those that are opened first find no schema.
-    pub(crate) async fn open(&self) -> Arc<dyn Store> {
+    pub(crate) async fn open(&self) -> Arc<dyn Served> {
         match self {
             Self::File(folder) => {
                 let url = format!("sqlite://{}", folder.path().join("session.db").display());
