@@ -12,7 +12,7 @@ use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use session_core::ports::Store;
+use session_core::ports::{Archive, Store};
 use session_sqlx::{PostgresOptions, PostgresStore, SqliteOptions, SqliteStore};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tempfile::TempDir;
@@ -64,6 +64,11 @@ impl Place {
 
     /// A store in this place, of a server of its own. Those that are opened first find no schema.
     pub(crate) async fn open(&self) -> Arc<dyn Store> {
+        self.open_archive().await.0
+    }
+
+    /// The same, and what shows everything that it holds.
+    pub(crate) async fn open_archive(&self) -> (Arc<dyn Store>, Arc<dyn Archive>) {
         match self {
             Self::File(folder) => {
                 let url = format!("sqlite://{}", folder.path().join("session.db").display());
@@ -71,9 +76,36 @@ impl Place {
                     .await
                     .expect("a file opens");
                 store.migrate().await.expect("it is migrated");
-                Arc::new(store)
+                (Arc::new(store.clone()), Arc::new(store))
             }
-            Self::Database(database) => Arc::new(database.open().await),
+            Self::Database(database) => {
+                let store = database.open().await;
+                (Arc::new(store.clone()), Arc::new(store))
+            }
+        }
+    }
+
+    /// Executes statements past every store, one after another. Constraints of the file are not
+    /// looked at: it is as if somebody had written to it with another program.
+    pub(crate) async fn change(&self, statements: &[&str]) {
+        for statement in statements {
+            let statement = AssertSqlSafe((*statement).to_owned());
+            let changed = match self {
+                Self::File(folder) => {
+                    let options = sqlx::sqlite::SqliteConnectOptions::new()
+                        .filename(folder.path().join("session.db"))
+                        .foreign_keys(false)
+                        .pragma("ignore_check_constraints", "ON");
+                    let hand = sqlx::SqliteConnection::connect_with(&options).await;
+                    let mut hand = hand.expect("it opens");
+                    hand.execute(statement).await.map(|_| ())
+                }
+                Self::Database(database) => {
+                    let mut hand = database.by_hand().await;
+                    hand.execute(statement).await.map(|_| ())
+                }
+            };
+            changed.expect("a statement");
         }
     }
 
