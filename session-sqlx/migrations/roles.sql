@@ -19,12 +19,19 @@ GRANT USAGE ON SCHEMA :"schema" TO :"role";
 
 -- Whatever it had before.
 REVOKE ALL ON
-    account, challenge, idempotency, intent, journal, room, seat, service, session_migrations,
-    transfer, work
+    account, block, chain, challenge, idempotency, intent, journal, room, seat, service,
+    session_migrations, transfer, unsealed, work
 FROM :"role";
 
 -- Appended, never changed.
-GRANT SELECT, INSERT ON journal, transfer TO :"role";
+GRANT SELECT, INSERT ON block, journal, transfer TO :"role";
+
+-- There is one, and it goes on.
+GRANT SELECT, INSERT, UPDATE ON chain TO :"role";
+
+-- Entries come and go. They are never updated, but without the right to it they could not be locked
+-- by whoever seals them.
+GRANT SELECT, INSERT, UPDATE, DELETE ON unsealed TO :"role";
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON
     account, challenge, idempotency, intent, room, seat, service, work

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use session_core::changeset::{Row, Version};
-use session_core::journal::Fact;
+use session_core::journal::{Entry, Fact};
 use session_core::ledger::Transfer;
 use session_core::ports::{Archive, Found, StoreError, Visitor};
 use session_core::types::{EntryId, Timestamp, TransferId};
@@ -94,11 +94,13 @@ struct Walk<'s, 'v, S> {
     out: Show<'v>,
 }
 
-/// An entry to show, and since when it is in no block, as the table of those says.
+/// An entry to show.
 #[derive(Clone, Copy)]
 struct Named {
     id: EntryId,
-    unsealed_at: Option<Timestamp>,
+    is_unsealed: bool,
+    /// When it was decided, as the table of those that are in no block says.
+    at: Option<Timestamp>,
 }
 
 impl<S: Session> Walk<'_, '_, S> {
@@ -171,7 +173,8 @@ impl<S: Session> Walk<'_, '_, S> {
                     for ids in block.entries.chunks(chunk()) {
                         let named = ids.iter().map(|id| Named {
                             id: *id,
-                            unsealed_at: None,
+                            is_unsealed: false,
+                            at: None,
                         });
                         self.entries(&named.collect::<Vec<_>>()).await?;
                     }
@@ -192,16 +195,19 @@ impl<S: Session> Walk<'_, '_, S> {
             let page = self.page(statement, &after, ROWS_PER_PAGE).await?;
             let mut named = Vec::with_capacity(page.len());
             for tuple in &page {
-                match journal::decode_unsealed(tuple) {
-                    Ok((at, id)) => named.push(Named {
-                        id,
-                        unsealed_at: Some(at),
-                    }),
+                let (id, at) = match journal::decode_unsealed(tuple) {
+                    Ok((at, id)) => (Some(id), Some(at)),
                     Err(error) => {
                         self.entries(&std::mem::take(&mut named)).await?;
                         self.tell_unreadable(journal::UNSEALED, detail(tuple, 2, &error))?;
+                        (journal::unsealed_name(tuple), None)
                     }
-                }
+                };
+                named.extend(id.map(|id| Named {
+                    id,
+                    is_unsealed: true,
+                    at,
+                }));
             }
             self.entries(&named).await?;
             match next(&page, 2, ROWS_PER_PAGE)? {
@@ -231,9 +237,10 @@ impl<S: Session> Walk<'_, '_, S> {
         }
         for named in named {
             let tuple = found.get(&named.id.to_string());
-            if let Some(at) = named.unsealed_at {
-                let is_there = |tuple: &Tuple| tuple.get(1) == Some(&number(at.unix()));
-                if !tuple.is_none_or(is_there) {
+            if named.is_unsealed {
+                // An entry that cannot be read is said to be so below.
+                let of_another = |entry: Entry| named.at.is_some_and(|at| at != entry.at);
+                if tuple.and_then(read_entry).is_some_and(of_another) {
                     let detail = [&named.id.to_string(), ": it is of another instant"].concat();
                     self.tell_unreadable(journal::UNSEALED, detail)?;
                 }
@@ -370,13 +377,17 @@ fn is_same((stored, written): (&Value, &Value)) -> bool {
     is_json && parsed(stored).is_some_and(|stored| parsed(written) == Some(stored))
 }
 
+fn read_entry(tuple: &Tuple) -> Option<Entry> {
+    match Kind::Entry.decode(tuple) {
+        Ok((_, Row::Entry(entry))) => Some(entry),
+        _ => None,
+    }
+}
+
 /// The transfer that a stored entry tells of.
 fn told_transfer(tuple: &Tuple) -> Option<TransferId> {
-    match Kind::Entry.decode(tuple) {
-        Ok((_, Row::Entry(entry))) => match entry.fact {
-            Fact::Transferred { transfer, .. } => Some(transfer.id),
-            _ => None,
-        },
+    match read_entry(tuple)?.fact {
+        Fact::Transferred { transfer, .. } => Some(transfer.id),
         _ => None,
     }
 }

@@ -90,13 +90,15 @@ pub(crate) const COUNT: Statement = Statement {
     sqlite: "SELECT count(*), max(id) FROM \
         (SELECT id FROM journal WHERE id > ?1 ORDER BY id LIMIT ?2)",
     postgres: "SELECT count(*), max(id) FROM (SELECT id FROM journal \
-        WHERE id > ($1::text[])[1] ORDER BY id LIMIT ($2::bigint[])[1]) AS some",
+        WHERE id > ($1::text[])[1] ORDER BY id LIMIT ($2::bigint[])[1]) AS counted",
     takes: &[Type::Text, Type::Number],
     finds: &[Type::Number, Type::Text],
 };
 
 /// The table of entries that are in no block.
 pub(crate) const UNSEALED: &str = "unsealed";
+
+const UNSEALED_COLUMNS: &[&str] = &["decided_at", "entry"];
 
 pub(crate) fn values(entry: &Entry) -> Result<Tuple, Rejection> {
     entry::values(entry).finish()
@@ -108,8 +110,14 @@ pub(crate) fn named(entry: EntryId) -> Result<Tuple, Rejection> {
 }
 
 pub(crate) fn decode_unsealed(tuple: &Tuple) -> Result<(Timestamp, EntryId), StoreError> {
-    let columns = Columns::new(&["decided_at", "entry"], tuple);
+    let columns = Columns::new(UNSEALED_COLUMNS, tuple);
     Ok((columns.time("decided_at")?, columns.parsed("entry")?))
+}
+
+/// Which entry it is about, where no more of it can be read.
+pub(crate) fn unsealed_name(tuple: &Tuple) -> Option<EntryId> {
+    let columns = Columns::new(UNSEALED_COLUMNS, tuple);
+    columns.parsed("entry").ok()
 }
 
 /// Appends entries, unless they are there already.

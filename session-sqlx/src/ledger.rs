@@ -86,7 +86,7 @@ pub(crate) const COUNT: Statement = Statement {
     sqlite: "SELECT count(*), max(id) FROM \
         (SELECT id FROM transfer WHERE id > ?1 ORDER BY id LIMIT ?2)",
     postgres: "SELECT count(*), max(id) FROM (SELECT id FROM transfer \
-        WHERE id > ($1::text[])[1] ORDER BY id LIMIT ($2::bigint[])[1]) AS some",
+        WHERE id > ($1::text[])[1] ORDER BY id LIMIT ($2::bigint[])[1]) AS counted",
     takes: &[Type::Text, Type::Number],
     finds: &[Type::Number, Type::Text],
 };

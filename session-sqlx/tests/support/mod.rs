@@ -82,6 +82,36 @@ impl Place {
         }
     }
 
+    /// The same, as what serves and as what shows everything that it holds.
+    pub(crate) async fn open_archive(&self) -> (Arc<dyn Store>, Arc<dyn Archive>) {
+        let store = self.open().await;
+        (store.clone(), store)
+    }
+
+    /// Executes statements past every store, one after another. Constraints of the file are not
+    /// looked at: it is as if somebody had written to it with another program.
+    pub(crate) async fn change(&self, statements: &[&str]) {
+        for statement in statements {
+            let statement = AssertSqlSafe((*statement).to_owned());
+            let changed = match self {
+                Self::File(folder) => {
+                    let options = sqlx::sqlite::SqliteConnectOptions::new()
+                        .filename(folder.path().join("session.db"))
+                        .foreign_keys(false)
+                        .pragma("ignore_check_constraints", "ON");
+                    let hand = sqlx::SqliteConnection::connect_with(&options).await;
+                    let mut hand = hand.expect("it opens");
+                    hand.execute(statement).await.map(|_| ())
+                }
+                Self::Database(database) => {
+                    let mut hand = database.by_hand().await;
+                    hand.execute(statement).await.map(|_| ())
+                }
+            };
+            changed.expect("a statement");
+        }
+    }
+
     /// Takes away what would outlive the test.
     pub(crate) async fn remove(self) {
         match self {

@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 
 use session_core::auth::Challenge;
 use session_core::changeset::{
-    Changeset, Entry, Expect, Fact, Fence, Key, Lane, Row, Version, World, Write, apply,
+    Changeset, Entry, Expect, Fact, Fence, Key, Lane, Record, Row, Version, World, Write, apply,
 };
 use session_core::idempotency::IdempotencyRecord;
+use session_core::journal::{BlockNumber, Chain};
 use session_core::ledger::{
     AccountKey, AccountKind, Action, Guard, Order, Owner, Rail, Reason, Reference, SUM_MAX,
     Transfer,
@@ -24,8 +25,8 @@ use super::broken::{Broken, same};
 use super::dice::Dice;
 use super::observe::{legal_claim, same_queues, same_rows, same_transfers};
 use super::rows::{
-    answer, at, connection, gone, inserting, intent, nonce, plain, revenue, room, room_id, seat,
-    service, wallet,
+    answer, at, chain, connection, entry, gone, inserting, intent, nonce, plain, revenue, room,
+    room_id, sealing, seat, service, wallet,
 };
 use super::stage::{MALFORMED, ROUND, Stage, Verdict};
 
@@ -107,7 +108,10 @@ impl Author {
     fn changeset(&mut self, world: &World) -> Changeset {
         let mut changeset = Changeset::default();
         for _ in 0..self.dice.roll(4) {
-            let write = self.write(world);
+            let write = match self.dice.roll(6) {
+                0 => self.sealing(world),
+                _ => self.write(world),
+            };
             let key = match &write {
                 Write::Delete(key) => key.clone(),
                 Write::Insert(row) | Write::Update(row) => row.key(),
@@ -120,7 +124,12 @@ impl Author {
             changeset.rows.push(write);
         }
         if self.dice.one_in(4) {
-            let relied_on = self.row().key();
+            let relied_on = match self.dice.roll(9) {
+                // Refused, whatever is there.
+                0 if self.dice.one_in(4) => entry(self.number(60)).key(),
+                0 => Key::Block(BlockNumber::new(u64::from(self.number(9)) + 1)),
+                _ => self.row().key(),
+            };
             changeset.expect.push(self.expectation(world, relied_on));
         }
         for _ in 0..self.dice.roll(4) {
@@ -137,9 +146,11 @@ impl Author {
         }
         if self.dice.one_in(4) {
             let from = at(self.dice.roll(4));
-            changeset
-                .journal
-                .push(Entry::new(at(9), Fact::Outage { from, to: at(8) }));
+            let told = Entry::new(at(9), Fact::Outage { from, to: at(8) });
+            // Some are told again, some are of one changeset twice, some are new.
+            changeset.journal.push(told);
+            let new = entry(self.number(60));
+            changeset.journal.push(new);
         }
         changeset
     }
@@ -177,8 +188,43 @@ impl Author {
         }
     }
 
+    /// A block of what is in none, most of the time.
+    fn sealing(&mut self, world: &World) -> Write {
+        let unsealed = world.unsealed();
+        let mut names = Vec::new();
+        for _ in 0..self.dice.roll(4) {
+            names.extend(self.dice.pick(&unsealed));
+        }
+        // Told or not, sealed or not.
+        if self.dice.one_in(8) {
+            names.push(entry(self.number(60)).id);
+        }
+        if !self.dice.one_in(8) {
+            names.sort();
+            names.dedup();
+        }
+        let taken = |n: u32| world.row(&sealing(n, []).key()).is_some();
+        let first = self.first + 1;
+        let free = (first..).find(|n| !taken(*n)).unwrap_or(first);
+        match self.dice.roll(30) {
+            0 => Write::Update(sealing(first, names).into()),
+            1 => Write::Delete(sealing(first, names).key()),
+            2 => Write::Insert(sealing(first, names).into()),
+            3 => Write::Insert(entry(self.number(60)).into()),
+            _ => Write::Insert(sealing(free, names).into()),
+        }
+    }
+
+    fn chain(&mut self) -> Chain {
+        Chain {
+            seal_at: at(1000 + self.dice.roll(200)),
+            ..chain(self.dice.roll(99))
+        }
+    }
+
     fn row(&mut self) -> Row {
-        match self.dice.roll(12) {
+        match self.dice.roll(13) {
+            6 => self.chain().into(),
             0 => service(self.dice.roll(99)).into(),
             1 => self.challenge().into(),
             2 | 3 => self.room().into(),
@@ -432,6 +478,7 @@ mod tests {
         let refusals: i32 = refused.values().sum();
         assert!(granted > 200 && refusals > 200, "{granted}, {refused:?}");
         for kind in [
+            "Conflict(Block(",
             "Conflict(",
             "Fenced(",
             "Malformed(",
@@ -457,7 +504,11 @@ mod tests {
             .rows()
             .map(|(_, _, row)| std::mem::discriminant(row))
             .collect();
-        assert_eq!(kinds.len(), 7, "{kinds:?}");
-        assert!(world.journal().count() > 0);
+        assert_eq!(kinds.len(), 10, "{kinds:?}");
+        let unsealed = world.unsealed().len();
+        assert!(
+            unsealed > 20 && world.journal().count() > unsealed + 20,
+            "{unsealed}"
+        );
     }
 }

@@ -7,8 +7,8 @@ use session_core::room::Room;
 
 use super::broken::{Broken, same};
 use super::rows::{
-    account, answer, at, at_version, challenge, deleting, gone, grant, inserting, intent, nonce,
-    plain, relying, room, seat, service, spendable, transferring, updating,
+    account, answer, at, at_version, chain, challenge, deleting, gone, grant, inserting, intent,
+    nonce, plain, relying, room, sealing, seat, service, spendable, transferring, updating,
 };
 use super::stage::{MALFORMED, Stage};
 
@@ -165,8 +165,12 @@ pub(super) async fn every_kind_of_row_can_be_relied_on(stage: &Stage) -> Result<
     stage.granted("rows", &inserting([service(1)])).await?;
     stage.granted("rows", &inserting([intent(1)])).await?;
     stage.granted("rows", &inserting([answer(1)])).await?;
+    stage.granted("rows", &inserting([sealing(1, [])])).await?;
+    stage.granted("rows", &inserting([chain(1)])).await?;
     let keys = [
         Key::Account(spendable(1)),
+        sealing(1, []).key(),
+        Key::Chain(()),
         challenge(1).key(),
         answer(1).key(),
         intent(1).key(),

@@ -8,6 +8,7 @@ mod dice;
 mod expectations;
 mod instants;
 mod isolation;
+mod journal;
 mod ledger;
 mod observe;
 mod queue;
@@ -304,6 +305,21 @@ macro_rules! conformance_checks {
                 a_second_answer_is_a_conflict: "C8",
                 a_key_is_of_one_caller_and_one_command: "C8",
                 a_forgotten_answer_can_be_given_anew: "C8",
+            }
+            journal {
+                an_entry_comes_back_as_it_was: "R6",
+                a_block_comes_back_as_it_was: "R6",
+                the_chain_comes_back_as_it_was: "R6",
+                unsealed_entries_come_oldest_first: "R3",
+                an_entry_stays_at_its_first_version: "C3",
+                an_entry_is_told_and_never_written: "C4",
+                a_block_is_inserted_and_never_changed: "C4",
+                a_fact_that_is_sealed_is_not_told_anew: "C9",
+                what_is_told_is_in_no_block_until_one_names_it: "C13",
+                a_block_takes_only_what_is_in_none: "C13",
+                an_entry_gets_into_one_of_several_blocks: "C11",
+                one_of_several_sealers_goes_on: "C11",
+                a_fact_told_by_many_is_told_once: "C11",
             }
             queue {
                 what_is_due_is_handed_out_in_its_lane: "Q1",

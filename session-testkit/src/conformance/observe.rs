@@ -17,7 +17,12 @@ pub(super) async fn same_rows(
     world: &World,
     missing: &[Key],
 ) -> Result<(), Broken> {
-    let mut reads: Vec<Read> = vec![Read::ActiveOpenRooms(2), Read::ActiveOpenRooms(u32::MAX)];
+    let mut reads: Vec<Read> = vec![
+        Read::ActiveOpenRooms(2),
+        Read::ActiveOpenRooms(u32::MAX),
+        Read::UnsealedEntries(3),
+        Read::UnsealedEntries(u32::MAX),
+    ];
     for (key, _, row) in world.rows() {
         reads.push(Read::Row(key.clone()));
         match row {

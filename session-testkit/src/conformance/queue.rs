@@ -8,7 +8,7 @@ use session_core::types::Seconds;
 
 use super::broken::{Broken, same};
 use super::rows::{
-    answer, at, challenge, deleting, gone, inserting, intent, relying, room, seat, unjoined,
+    answer, at, chain, challenge, deleting, gone, inserting, intent, relying, room, seat, unjoined,
     updating,
 };
 use super::stage::{LEASE_SECONDS, Stage};
@@ -43,10 +43,14 @@ pub(super) async fn what_is_due_is_handed_out_in_its_lane(stage: &Stage) -> Resu
     stage
         .granted("an answer, due at 9000", &inserting([answer(1)]))
         .await?;
+    stage
+        .granted("a chain, due at 3000", &inserting([chain(1)]))
+        .await?;
     let lanes = [
         (Lane::Deliver, 1000, intent(1).key()),
         (Lane::Expire, 1301, challenge(1).key()),
         (Lane::Rooms, 1000, room(1).key()),
+        (Lane::Seal, 3000, Key::Chain(())),
         (Lane::Seats, 1045, seat(2, 2).key()),
     ];
     for (lane, due, key) in lanes {

@@ -14,8 +14,8 @@ use session_core::types::{Seconds, Timestamp};
 
 use super::broken::{Broken, same};
 use super::rows::{
-    answer, at, challenge, connection, gone, inserting, intent, nonce, room, room_id, seat,
-    service, spendable, wallet,
+    answer, at, challenge, connection, entry, gone, inserting, intent, nonce, room, room_id,
+    sealing, seat, service, spendable, wallet,
 };
 use super::stage::{Stage, stored};
 
@@ -37,12 +37,16 @@ pub(super) async fn what_is_not_there_is_an_empty_list(stage: &Stage) -> Result<
         Read::LiveSeatOf(wallet(1)),
         Read::LiveSeatsIn(room_id(1)),
         Read::Row(Key::Account(spendable(1))),
+        Read::Row(sealing(1, []).key()),
+        Read::Row(Key::Chain(())),
         Read::Row(challenge(1).key()),
+        Read::Row(entry(1).key()),
         Read::Row(answer(1).key()),
         Read::Row(intent(1).key()),
         Read::Row(Key::Room(room_id(1))),
         Read::Row(Key::Seat(connection(1))),
         Read::Row(Key::Service(())),
+        Read::UnsealedEntries(50),
     ];
     let nothing = vec![Vec::<StoredRow>::new(); reads.len()];
     same(

@@ -7,8 +7,9 @@
 use std::num::NonZeroU32;
 
 use session_core::auth::{Challenge, ChallengeKey};
-use session_core::changeset::{Changeset, Draft, Expect, Key, Record, Version, Write};
+use session_core::changeset::{Changeset, Draft, Entry, Expect, Fact, Key, Record, Version, Write};
 use session_core::idempotency::{IdempotencyKey, IdempotencyRecord};
+use session_core::journal::{Block, BlockNumber, Chain};
 use session_core::ledger::{
     AccountKey, AccountKind, Action, Guard, Order, Owner, Reason, Reference, Transfer,
 };
@@ -17,7 +18,7 @@ use session_core::outage::Service;
 use session_core::outbox::{Effect, Intent, IntentClass};
 use session_core::room::{Departure, Room, RoomState, Seat, SeatState, Visibility};
 use session_core::types::{
-    ConnectionId, IntentKey, RoomId, Seconds, Timestamp, TransferId, Unit, Wallet,
+    ChainId, ConnectionId, EntryId, IntentKey, RoomId, Seconds, Timestamp, TransferId, Unit, Wallet,
 };
 
 use crate::bench::Bench;
@@ -142,6 +143,39 @@ pub(super) const fn service(last_beat_at: u64) -> Service {
     Service {
         last_beat_at: at(last_beat_at),
         outages: Vec::new(),
+    }
+}
+
+/// A fact of this number, told at 2000.
+pub(super) fn entry(n: u32) -> Entry {
+    let (from, to) = (at(n.into()), at(u64::from(n) + 1));
+    Entry::new(at(2000 + u64::from(n)), Fact::Outage { from, to })
+}
+
+pub(super) fn telling(entries: impl IntoIterator<Item = Entry>) -> Changeset {
+    Changeset {
+        journal: entries.into_iter().collect(),
+        ..Changeset::default()
+    }
+}
+
+/// A block of these entries. No store asks whether its hashes are right.
+pub(super) fn sealing(n: u32, entries: impl IntoIterator<Item = EntryId>) -> Block {
+    Block {
+        number: BlockNumber::new(n.into()),
+        previous: [1; 32],
+        sealed_at: at(3000),
+        entries: entries.into_iter().collect(),
+        root: [2; 32],
+        hash: [3; 32],
+    }
+}
+
+/// A chain of so many blocks, due at 3000.
+pub(super) fn chain(blocks: u64) -> Chain {
+    Chain {
+        blocks: BlockNumber::new(blocks),
+        ..Chain::new(ChainId::from_random(bytes(1)), at(3000))
     }
 }
 
