@@ -4,6 +4,7 @@
 mod common;
 
 use std::future::Future;
+use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
@@ -12,6 +13,8 @@ use common::{Server, app};
 use serde_json::{Value, json};
 use session_axum::{CorsOrigins, Workers, router};
 use session_core::changeset::Lane;
+use session_core::crypto::LocalSigner;
+use session_core::receipt;
 use session_core::service::{beat, work_lane};
 use session_core::types::Seconds;
 use session_testkit::bench::Bench;
@@ -238,4 +241,60 @@ async fn a_slow_sender_takes_no_place_from_those_who_are_served() {
     assert!(polled.is_pending(), "the body never ends");
     let answer = server.raw("GET", "/health", None, "").await;
     assert_eq!(answer.status, StatusCode::OK);
+}
+
+fn receipt_key() -> Arc<LocalSigner> {
+    Arc::new(LocalSigner::from_bytes(&[5; 32]).unwrap())
+}
+
+#[tokio::test]
+async fn whoever_leaves_gets_a_receipt_and_a_repeat_the_same_one() {
+    let server = Server::with(|app| app.with_receipts(receipt_key()));
+    let wallet = server.funded(1, 1800).await;
+    let room = server.room(wallet).await;
+    let stay = server.seat(wallet, &room).await;
+    server.bench.clock.advance(Seconds::new(20));
+    let token = server.token(wallet);
+    let left = once(&server, "/rooms/leave", &token, "l", &stay).await;
+    let text = left.1["receipt"].as_str().unwrap();
+    let told = receipt::verify(text, receipt_key().wallet()).unwrap();
+    assert_eq!((told.wallet, told.seconds), (wallet, Seconds::new(20)));
+    assert_eq!(told.connection.to_string(), stay["connection_id"]);
+    let again = once(&server, "/rooms/leave", &token, "l", &stay).await;
+    assert_eq!(left, again);
+}
+
+#[tokio::test]
+async fn the_evicted_get_their_receipt_with_the_refusal_and_nobody_else_does() {
+    let server = Server::with(|app| app.with_receipts(receipt_key()));
+    let (host, guest) = (server.funded(1, 1800).await, server.funded(2, 1800).await);
+    let room = server.room(host).await;
+    let stay = server.seat(host, &room).await;
+    server.bench.clock.advance(Seconds::new(200));
+    work_lane(&server.bench.ports, Lane::Seats).await.unwrap();
+    for path in ["/rooms/heartbeat", "/rooms/token/renew", "/rooms/leave"] {
+        let refused = server.post(path, host, stay.clone()).await;
+        assert_eq!(refused.code(), "not_your_connection");
+        let json = refused.json();
+        let text = json["details"]["receipt"].as_str().unwrap();
+        let told = receipt::verify(text, receipt_key().wallet()).unwrap();
+        assert_eq!((told.wallet, told.seconds), (host, Seconds::new(90)));
+        let other = server.post(path, guest, stay.clone()).await;
+        assert_eq!(other.json()["details"], Value::Null);
+    }
+    let unknown = json!({"room_id": room, "connection_id": "x"});
+    let refused = server.post("/rooms/heartbeat", host, unknown).await;
+    assert_eq!(refused.json()["details"], Value::Null);
+}
+
+#[tokio::test]
+async fn without_a_key_there_are_no_receipts() {
+    let server = Server::new();
+    let wallet = server.funded(1, 1800).await;
+    let room = server.room(wallet).await;
+    let stay = server.seat(wallet, &room).await;
+    let left = server.post("/rooms/leave", wallet, stay.clone()).await;
+    assert_eq!(left.json().get("receipt"), None);
+    let refused = server.post("/rooms/leave", wallet, stay).await;
+    assert_eq!(refused.json().get("details"), None);
 }

@@ -22,7 +22,7 @@ pub(crate) async fn audit(config: &Config) -> Result<(), Failure> {
     {
         text.extend(report);
     }
-    println!("{text:#}");
+    println!("{text}");
     if report.is_clean() {
         Ok(())
     } else {

@@ -6,6 +6,7 @@
 //! anything and say `NOT THERE`; with `SESSION_TEST_REQUIRE=1`, as `./test` runs them, they fail.
 #![allow(clippy::expect_used, reason = "a test that cannot go on says why")]
 
+mod audit;
 mod client;
 mod clock;
 mod crashes;

@@ -155,13 +155,19 @@ impl Place {
         serde_json::from_str(&text).expect("a list")
     }
 
-    /// The rules that the database as a whole breaks, each by its name.
+    /// The rules that the database as a whole breaks, each by its name: by queries of our own, and
+    /// by the server's audit.
     pub(crate) fn broken(&self) -> Vec<String> {
         let rules = RULES.iter().filter_map(|(name, query)| {
             let broken = self.count(query);
             (broken != 0).then(|| format!("{name}: {broken} times"))
         });
-        rules.collect()
+        let mut broken: Vec<String> = rules.collect();
+        let (code, report) = self.run(&["audit"], &[]);
+        if code != Some(0) {
+            broken.push(report);
+        }
+        broken
     }
 }
 
