@@ -109,7 +109,7 @@ fn a_paused_worker_writes_nothing(on: On) {
     assert_eq!([version, charged, transfers], [2, 90, 1]);
     // After an outage, such as a machine that stands still makes, nobody is silent.
     assert!(evicted == 1 || !place.outages().is_empty());
-    assert_eq!(place.broken(), Vec::<String>::new());
+    assert_eq!(place.broken_rules(), Vec::<String>::new());
 }
 
 #[test]
