@@ -2,8 +2,8 @@
 //!
 //! `SESSION_FAILPOINTS=request.commit.after=kill@1` ends the process when the first commit of a
 //! request has been written and nobody has been told. Requests and workers have points of their
-//! own, and the shared beat passes none, so that a test which sends one request knows whose passes
-//! it counts.
+//! own, and so has the sealing of the journal; the shared beat passes none. So a test which sends one
+//! request knows whose passes it counts.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
-use session_core::changeset::{Changeset, Receipt, Row, Write};
+use session_core::changeset::{Changeset, Lane, Receipt, Row, Write};
 use session_core::ports::{
     Claim, Claimed, CommitError, Read, Store, StoreError, StoreErrorKind, StoredRow,
 };
@@ -34,10 +34,12 @@ enum Point {
     WorkerClaimAfter,
     WorkerCommitBefore,
     WorkerCommitAfter,
+    SealCommitBefore,
+    SealCommitAfter,
 }
 
 impl Point {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 9] = [
         Self::RequestRead,
         Self::RequestCommitBefore,
         Self::RequestCommitAfter,
@@ -45,6 +47,8 @@ impl Point {
         Self::WorkerClaimAfter,
         Self::WorkerCommitBefore,
         Self::WorkerCommitAfter,
+        Self::SealCommitBefore,
+        Self::SealCommitAfter,
     ];
 
     const fn name(self) -> &'static str {
@@ -56,6 +60,8 @@ impl Point {
             Self::WorkerClaimAfter => "worker.claim.after",
             Self::WorkerCommitBefore => "worker.commit.before",
             Self::WorkerCommitAfter => "worker.commit.after",
+            Self::SealCommitBefore => "seal.commit.before",
+            Self::SealCommitAfter => "seal.commit.after",
         }
     }
 
@@ -68,6 +74,8 @@ impl Point {
             Self::WorkerClaimAfter => "a worker has claimed at least one row",
             Self::WorkerCommitBefore => "a worker has decided on a claimed row, nothing is written",
             Self::WorkerCommitAfter => "a worker's changes of a claimed row are written",
+            Self::SealCommitBefore => "a worker has made a block, nothing is written",
+            Self::SealCommitAfter => "a worker's block is written",
         }
     }
 }
@@ -259,12 +267,13 @@ impl Store for Failing {
     }
 
     async fn commit(&self, changeset: &Changeset) -> Result<Receipt, CommitError> {
-        if is_beat(changeset) {
-            return self.store.commit(changeset).await;
-        }
-        let (before, after) = match self.caller {
-            Caller::Request => (Point::RequestCommitBefore, Point::RequestCommitAfter),
-            Caller::Worker => (Point::WorkerCommitBefore, Point::WorkerCommitAfter),
+        let (before, after) = match (Kind::of(changeset), self.caller) {
+            (Kind::Routine, _) => return self.store.commit(changeset).await,
+            (Kind::Block, _) => (Point::SealCommitBefore, Point::SealCommitAfter),
+            (Kind::Other, Caller::Request) => {
+                (Point::RequestCommitBefore, Point::RequestCommitAfter)
+            }
+            (Kind::Other, Caller::Worker) => (Point::WorkerCommitBefore, Point::WorkerCommitAfter),
         };
         self.passes.pass(before).await?;
         let receipt = self.store.commit(changeset).await?;
@@ -273,6 +282,9 @@ impl Store for Failing {
     }
 
     async fn claim_due(&self, claim: &Claim) -> Result<Vec<Claimed>, StoreError> {
+        if claim.lane == Lane::Seal {
+            return self.store.claim_due(claim).await;
+        }
         self.passes.pass(Point::WorkerClaimBefore).await?;
         let claimed = self.store.claim_due(claim).await?;
         if !claimed.is_empty() {
@@ -286,15 +298,29 @@ impl Store for Failing {
     }
 }
 
-/// Whether a changeset says that this server is alive, which it does once a second.
-fn is_beat(changeset: &Changeset) -> bool {
-    let is_service = |write: &Write| {
-        matches!(
-            write,
-            Write::Insert(Row::Service(_)) | Write::Update(Row::Service(_))
-        )
-    };
-    changeset.rows.iter().any(is_service)
+/// What a changeset is about, as far as points tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// It inserts a block.
+    Block,
+    /// It says that this server is alive, or that there was nothing to seal: every few seconds.
+    Routine,
+    Other,
+}
+
+impl Kind {
+    fn of(changeset: &Changeset) -> Self {
+        let mut kind = Self::Other;
+        for write in &changeset.rows {
+            match write {
+                Write::Insert(Row::Block(_)) => return Self::Block,
+                Write::Insert(Row::Chain(_) | Row::Service(_))
+                | Write::Update(Row::Chain(_) | Row::Service(_)) => kind = Self::Routine,
+                Write::Insert(_) | Write::Update(_) | Write::Delete(_) => {}
+            }
+        }
+        kind
+    }
 }
 
 #[cfg(test)]
