@@ -1,6 +1,7 @@
 //! Committing a group of changesets: one transaction, a verdict for each of them.
 //!
-//! This is the one place in which anything is tried again. What may be: a transaction that was
+//! This is the one place in which anything is tried again, but for readings that a serializable
+//! database undid. What may be: a transaction that was
 //! certainly undone, and a changeset whose idempotency record makes a second writing of it a
 //! conflict. A connection that is lost while a commit is under way leaves everything else in
 //! doubt, and the callers hear that.

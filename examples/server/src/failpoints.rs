@@ -2,8 +2,8 @@
 //!
 //! `SESSION_FAILPOINTS=request.commit.after=kill@1` ends the process when the first commit of a
 //! request has been written and nobody has been told. Requests and workers have points of their
-//! own, and the shared beat passes none, so that a test which sends one request knows whose passes
-//! it counts.
+//! own, and so has the sealing of the journal; the shared beat passes none. So a test which sends one
+//! request knows whose passes it counts.
 
 use std::fmt;
 use std::str::FromStr;
@@ -34,10 +34,12 @@ enum Point {
     WorkerClaimAfter,
     WorkerCommitBefore,
     WorkerCommitAfter,
+    SealCommitBefore,
+    SealCommitAfter,
 }
 
 impl Point {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 9] = [
         Self::RequestRead,
         Self::RequestCommitBefore,
         Self::RequestCommitAfter,
@@ -45,6 +47,8 @@ impl Point {
         Self::WorkerClaimAfter,
         Self::WorkerCommitBefore,
         Self::WorkerCommitAfter,
+        Self::SealCommitBefore,
+        Self::SealCommitAfter,
     ];
 
     const fn name(self) -> &'static str {
@@ -56,6 +60,8 @@ impl Point {
             Self::WorkerClaimAfter => "worker.claim.after",
             Self::WorkerCommitBefore => "worker.commit.before",
             Self::WorkerCommitAfter => "worker.commit.after",
+            Self::SealCommitBefore => "seal.commit.before",
+            Self::SealCommitAfter => "seal.commit.after",
         }
     }
 
@@ -68,6 +74,8 @@ impl Point {
             Self::WorkerClaimAfter => "a worker has claimed at least one row",
             Self::WorkerCommitBefore => "a worker has decided on a claimed row, nothing is written",
             Self::WorkerCommitAfter => "a worker's changes of a claimed row are written",
+            Self::SealCommitBefore => "a worker has made a block, nothing is written",
+            Self::SealCommitAfter => "a worker's block is written",
         }
     }
 }
@@ -259,12 +267,13 @@ impl Store for Failing {
     }
 
     async fn commit(&self, changeset: &Changeset) -> Result<Receipt, CommitError> {
-        if is_by_the_clock(changeset) {
-            return self.store.commit(changeset).await;
-        }
-        let (before, after) = match self.caller {
-            Caller::Request => (Point::RequestCommitBefore, Point::RequestCommitAfter),
-            Caller::Worker => (Point::WorkerCommitBefore, Point::WorkerCommitAfter),
+        let (before, after) = match (Kind::of(changeset), self.caller) {
+            (Kind::Routine, _) => return self.store.commit(changeset).await,
+            (Kind::Block, _) => (Point::SealCommitBefore, Point::SealCommitAfter),
+            (Kind::Other, Caller::Request) => {
+                (Point::RequestCommitBefore, Point::RequestCommitAfter)
+            }
+            (Kind::Other, Caller::Worker) => (Point::WorkerCommitBefore, Point::WorkerCommitAfter),
         };
         self.passes.pass(before).await?;
         let receipt = self.store.commit(changeset).await?;
@@ -289,16 +298,29 @@ impl Store for Failing {
     }
 }
 
-/// Whether a changeset is one of those that a server writes every few seconds, whatever happens:
-/// that it is alive, and how far the journal is sealed. Passes of them would tell the time.
-fn is_by_the_clock(changeset: &Changeset) -> bool {
-    let is_by_the_clock = |write: &Write| match write {
-        Write::Insert(row) | Write::Update(row) => {
-            matches!(row, Row::Chain(_) | Row::Service(_))
+/// What a changeset is about, as far as points tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// It inserts a block.
+    Block,
+    /// It says that this server is alive, or that there was nothing to seal: every few seconds.
+    Routine,
+    Other,
+}
+
+impl Kind {
+    fn of(changeset: &Changeset) -> Self {
+        let mut kind = Self::Other;
+        for write in &changeset.rows {
+            match write {
+                Write::Insert(Row::Block(_)) => return Self::Block,
+                Write::Insert(Row::Chain(_) | Row::Service(_))
+                | Write::Update(Row::Chain(_) | Row::Service(_)) => kind = Self::Routine,
+                Write::Insert(_) | Write::Update(_) | Write::Delete(_) => {}
+            }
         }
-        Write::Delete(_) => false,
-    };
-    changeset.rows.iter().any(is_by_the_clock)
+        kind
+    }
 }
 
 #[cfg(test)]

@@ -149,6 +149,14 @@ impl PoolSession {
         self.begin_with(Some(BEGIN_READING.into_sql_str())).await
     }
 
+    async fn find_at_one_instant(&mut self, wanted: &Wanted) -> Result<Vec<PgRow>, Trouble> {
+        let (text, arguments) = finding(wanted)?;
+        self.begin_reading().await?;
+        let found = self.query(text, arguments).await;
+        self.rollback().await;
+        found
+    }
+
     async fn begin_with(&mut self, statement: Option<SqlStr>) -> Result<(), Trouble> {
         self.rollback().await;
         let connection = self.fresh().await?;
@@ -262,7 +270,13 @@ impl Session for PoolSession {
 
     async fn find(&mut self, wanted: &Wanted) -> Result<Found, Trouble> {
         let (text, arguments) = finding(wanted)?;
-        let found = self.query_alone(text, arguments).await?;
+        let found = match self.query_alone(text, arguments).await {
+            // Serializable transactions take readers for writers, and of many at once they may
+            // undo one over and over. Whoever writes holds what it relied on by locks, so that
+            // any instant is one between two commits.
+            Err(Trouble::Again(_)) => self.find_at_one_instant(wanted).await?,
+            found => found?,
+        };
         found.iter().map(unpacked).collect()
     }
 

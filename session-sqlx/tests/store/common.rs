@@ -197,7 +197,8 @@ pub(crate) async fn assert_same_world(world: &World, opened: &Opened) {
         "SELECT (SELECT count(*) FROM account) + (SELECT count(*) FROM challenge) \
         + (SELECT count(*) FROM idempotency) + (SELECT count(*) FROM intent) \
         + (SELECT count(*) FROM room) + (SELECT count(*) FROM seat) \
-        + (SELECT count(*) FROM service)",
+        + (SELECT count(*) FROM service) + (SELECT count(*) FROM block) \
+        + (SELECT count(*) FROM chain) + (SELECT count(*) FROM journal)",
     )
     .fetch_one(&mut hand)
     .await
@@ -244,9 +245,16 @@ async fn assert_same_queues(world: &World, hand: &mut SqliteConnection) {
 async fn assert_same_journal(world: &World, hand: &mut SqliteConnection) {
     let found: Vec<(String, i64, String, String)> =
         sqlx::query_as("SELECT id, decided_at, kind, fact FROM journal ORDER BY id")
-            .fetch_all(hand)
+            .fetch_all(&mut *hand)
             .await
             .unwrap();
+    let unsealed: Vec<String> =
+        sqlx::query_scalar("SELECT entry FROM unsealed ORDER BY decided_at, entry")
+            .fetch_all(&mut *hand)
+            .await
+            .unwrap();
+    let in_no_block = world.unsealed().into_iter().map(|entry| entry.to_string());
+    assert_eq!(unsealed, in_no_block.collect::<Vec<_>>());
     let expected: Vec<_> = world
         .journal()
         .map(|entry| {

@@ -1,14 +1,15 @@
 //! The schema refuses by itself what the core would never write.
 
 use session_core::auth::{Challenge, ChallengeKey};
-use session_core::changeset::Draft;
+use session_core::changeset::{Draft, Row};
 use session_core::idempotency::{IdempotencyKey, IdempotencyRecord};
+use session_core::journal::Chain;
 use session_core::ledger::{AccountKey, AccountKind, Action, Owner, Reason, Reference, Transfer};
 use session_core::media::{Channel, MediaUid};
 use session_core::outage::Service;
 use session_core::outbox::{Effect, Intent, IntentClass};
-use session_core::ports::Store;
-use session_core::types::{IntentKey, TransferId, Unit};
+use session_core::ports::{Read, Store};
+use session_core::types::{ChainId, IntentKey, TransferId, Unit};
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
 use crate::common::{Opened, at, fresh, room, room_id, seat, wallet};
@@ -60,6 +61,20 @@ async fn furnished() -> (Opened, SqliteConnection) {
         ..transfer("hold", AccountKind::Wallet, 10, pending)
     };
     draft.transfer(hold);
+    opened.store.commit(&draft.finish()).await.unwrap();
+    let unsealed = opened
+        .store
+        .read(&[Read::UnsealedEntries(1)])
+        .await
+        .unwrap();
+    let chain = Chain::new(ChainId::from_random([1; 16]), at(1));
+    let mut draft = Draft::new();
+    for stored in &unsealed[0] {
+        if let Row::Entry(entry) = &stored.row {
+            draft.insert(chain.seal(&[entry], at(2)));
+        }
+    }
+    draft.insert(chain);
     opened.store.commit(&draft.finish()).await.unwrap();
     let hand = opened.file.by_hand().await;
     (opened, hand)
@@ -299,6 +314,42 @@ const FORBIDDEN: &[(&str, &str)] = &[
     ("INSERT INTO journal SELECT * FROM journal", "UNIQUE"),
     ("UPDATE journal SET fact = 'it was so'", "json_valid(fact)"),
     ("UPDATE journal SET id = 'first'", "length(id) = 32"),
+    ("UPDATE journal SET version = 2", "version = 1"),
+    (
+        "UPDATE journal SET id = 'ffffffffffffffffffffffffffffffff' \
+        WHERE id IN (SELECT entry FROM unsealed)",
+        "FOREIGN KEY",
+    ),
+    (
+        "DELETE FROM journal WHERE id IN (SELECT entry FROM unsealed)",
+        "FOREIGN KEY",
+    ),
+    // Blocks, and what is in none.
+    (
+        "INSERT INTO unsealed VALUES (1, 'ffffffffffffffffffffffffffffffff')",
+        "FOREIGN KEY",
+    ),
+    (
+        "INSERT INTO unsealed SELECT decided_at + 1, entry FROM unsealed",
+        "UNIQUE constraint failed: unsealed.entry",
+    ),
+    ("UPDATE unsealed SET decided_at = -1", "decided_at >= 0"),
+    ("INSERT INTO block SELECT * FROM block", "UNIQUE"),
+    ("UPDATE block SET number = 0", "number >= 1"),
+    ("UPDATE block SET previous = ''", "length(previous) = 64"),
+    ("UPDATE block SET root = ''", "length(root) = 64"),
+    ("UPDATE block SET hash = ''", "length(hash) = 64"),
+    ("UPDATE block SET entries = '{}'", "json_type(entries)"),
+    ("UPDATE block SET entries = '['", "json_valid(entries)"),
+    ("UPDATE block SET version = 2", "version = 1"),
+    (
+        "INSERT INTO chain SELECT 2, chain, blocks, head, seal_at, version FROM chain",
+        "id = 1",
+    ),
+    ("INSERT INTO chain SELECT * FROM chain", "UNIQUE"),
+    ("UPDATE chain SET chain = 'mine'", "length(chain) = 36"),
+    ("UPDATE chain SET blocks = -1", "blocks >= 0"),
+    ("UPDATE chain SET head = ''", "length(head) = 64"),
 ];
 
 #[tokio::test]
@@ -323,7 +374,7 @@ async fn every_table_has_a_row_to_break() {
     .fetch_all(&mut hand)
     .await
     .unwrap();
-    assert_eq!(tables.len(), 11, "{tables:?}");
+    assert_eq!(tables.len(), 14, "{tables:?}");
     for table in tables {
         let count = AssertSqlSafe(["SELECT count(*) FROM ", &table].concat());
         let rows: i64 = sqlx::query_scalar(count)

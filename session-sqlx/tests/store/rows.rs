@@ -1,8 +1,9 @@
 //! Every kind of row goes in, changes, and comes back as it was.
 
 use session_core::auth::{Challenge, ChallengeKey};
-use session_core::changeset::{Draft, Fact, Key, Record};
+use session_core::changeset::{Draft, Entry, Fact, Key, Record};
 use session_core::idempotency::{IdempotencyKey, IdempotencyRecord};
+use session_core::journal::Chain;
 use session_core::media::{Channel, MediaUid};
 use session_core::outage::{Service, Span};
 use session_core::outbox::{Effect, Intent, IntentClass, IntentState};
@@ -10,7 +11,7 @@ use session_core::ports::{Read, Store};
 use session_core::room::{
     Closing, Departure, Room, Seat, SeatState, Threshold, ThresholdKind, Visibility,
 };
-use session_core::types::{IntentKey, Seconds, Timestamp};
+use session_core::types::{ChainId, IntentKey, Seconds, Timestamp};
 
 use crate::common::{
     at, connection_id, fresh, inserting, load, read_list, read_row, room, room_id, seat, stored,
@@ -224,6 +225,46 @@ async fn the_shared_beat_comes_back_as_it_was() {
         },
     ])
     .await;
+}
+
+#[tokio::test]
+async fn the_chain_comes_back_as_it_was() {
+    let chain = Chain::new(ChainId::from_random([1; 16]), at(5));
+    let block = chain.seal(&[], at(9));
+    goes_in_and_comes_back(vec![chain.clone(), chain.after(&block, Timestamp::MAX)]).await;
+}
+
+/// A block is written once, and so are its entries.
+#[tokio::test]
+async fn a_block_comes_back_as_it_was_and_takes_its_entries_out() {
+    let opened = fresh().await;
+    let store = &opened.store;
+    let told: Vec<Entry> = (0..5)
+        .map(|n| {
+            let (from, to) = (at(n), at(n + 1));
+            Entry::new(at(9 - n), Fact::Outage { from, to })
+        })
+        .collect();
+    let mut draft = Draft::new();
+    for entry in &told {
+        draft.journal(entry.at, entry.fact.clone());
+    }
+    store.commit(&draft.finish()).await.unwrap();
+    let oldest_first =
+        |kept: &[usize]| -> Vec<_> { kept.iter().map(|n| stored(1, told[*n].clone())).collect() };
+    let unsealed = read_list(store, Read::UnsealedEntries(3)).await;
+    assert_eq!(unsealed, oldest_first(&[4, 3, 2]));
+    let chain = Chain::new(ChainId::from_random([1; 16]), at(5));
+    let block = chain.seal(&[&told[3], &told[0]], at(9));
+    store.commit(&inserting([block.clone()])).await.unwrap();
+    let key = Key::Block(block.number);
+    assert_eq!(read_row(store, &key).await, Some(stored(1, block)));
+    let unsealed = read_list(store, Read::UnsealedEntries(u32::MAX)).await;
+    assert_eq!(unsealed, oldest_first(&[4, 2, 1]));
+    for entry in &told {
+        let found = read_row(store, &Key::Entry(entry.id)).await;
+        assert_eq!(found, Some(stored(1, entry.clone())));
+    }
 }
 
 #[tokio::test]

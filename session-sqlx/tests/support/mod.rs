@@ -88,28 +88,26 @@ impl Place {
         (store.clone(), store)
     }
 
-    /// Executes statements past every store, one after another. Constraints of the file are not
+    /// Executes statements past every store, all at once. Constraints of the file are not
     /// looked at: it is as if somebody had written to it with another program.
     pub(crate) async fn change(&self, statements: &[&str]) {
-        for statement in statements {
-            let statement = AssertSqlSafe((*statement).to_owned());
-            let changed = match self {
-                Self::File(folder) => {
-                    let options = sqlx::sqlite::SqliteConnectOptions::new()
-                        .filename(folder.path().join("session.db"))
-                        .foreign_keys(false)
-                        .pragma("ignore_check_constraints", "ON");
-                    let hand = sqlx::SqliteConnection::connect_with(&options).await;
-                    let mut hand = hand.expect("it opens");
-                    hand.execute(statement).await.map(|_| ())
-                }
-                Self::Database(database) => {
-                    let mut hand = database.by_hand().await;
-                    hand.execute(statement).await.map(|_| ())
-                }
-            };
-            changed.expect("a statement");
-        }
+        let statements = AssertSqlSafe(statements.join(";\n"));
+        let changed = match self {
+            Self::File(folder) => {
+                let options = sqlx::sqlite::SqliteConnectOptions::new()
+                    .filename(folder.path().join("session.db"))
+                    .foreign_keys(false)
+                    .pragma("ignore_check_constraints", "ON");
+                let hand = sqlx::SqliteConnection::connect_with(&options).await;
+                let mut hand = hand.expect("it opens");
+                hand.execute(statements).await.map(|_| ())
+            }
+            Self::Database(database) => {
+                let mut hand = database.by_hand().await;
+                hand.execute(statements).await.map(|_| ())
+            }
+        };
+        changed.expect("statements");
     }
 
     /// Takes away what would outlive the test.

@@ -193,7 +193,12 @@ impl Author {
         let unsealed = world.unsealed();
         let mut names = Vec::new();
         for _ in 0..self.dice.roll(4) {
-            names.extend(self.dice.pick(&unsealed));
+            // The oldest are those that are told over and over.
+            let oldest = usize::try_from(self.dice.roll(3)).unwrap_or_default();
+            names.extend(match self.dice.one_in(2) {
+                true => unsealed.get(oldest),
+                false => self.dice.pick(&unsealed),
+            });
         }
         // Told or not, sealed or not.
         if self.dice.one_in(8) {
@@ -206,7 +211,7 @@ impl Author {
         let taken = |n: u32| world.row(&sealing(n, []).key()).is_some();
         let first = self.first + 1;
         let free = (first..).find(|n| !taken(*n)).unwrap_or(first);
-        match self.dice.roll(30) {
+        match self.dice.roll(20) {
             0 => Write::Update(sealing(first, names).into()),
             1 => Write::Delete(sealing(first, names).key()),
             2 => Write::Insert(sealing(first, names).into()),

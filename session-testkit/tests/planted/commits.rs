@@ -83,6 +83,8 @@ pub(crate) const FAULTS: &[Fault] = &[
             "guards_hold_at_the_instant_of_the_commit",
             "a_reservation_is_resolved_by_one",
             "a_request_is_answered_once",
+            "an_entry_gets_into_one_of_several_blocks",
+            "one_of_several_sealers_goes_on",
             "an_outcome_and_a_takeover_exclude_each_other",
         ],
         gap: Gap::BeforeWriting,
@@ -156,7 +158,10 @@ pub(crate) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "takes a fact told twice for a mistake",
-        caught_by: &["a_fact_told_twice_is_no_error"],
+        caught_by: &[
+            "a_fact_told_twice_is_no_error",
+            "a_fact_told_by_many_is_told_once",
+        ],
         apply: |world, changeset| {
             let mut facts = changeset.journal.iter();
             match facts.find(|entry| world.journal().any(|known| known == *entry)) {

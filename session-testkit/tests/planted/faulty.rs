@@ -35,6 +35,8 @@ pub(crate) struct Fault {
     pub(crate) part: Option<fn(&Changeset) -> Changeset>,
     /// What becomes of that which is to be written.
     pub(crate) delta: fn(&World, &Changeset, &mut Delta),
+    /// What becomes of the world once it is written.
+    pub(crate) after: fn(&Delta, &mut World),
     /// What is answered.
     pub(crate) verdict: fn(&Changeset, Result<Receipt, Rejection>) -> Result<Receipt, Rejection>,
     /// What is no longer looked at when it is written, because it was before.
@@ -84,6 +86,7 @@ pub(crate) const SOUND: Fault = Fault {
     apply,
     part: None,
     delta: |_, _, _| {},
+    after: |_, _| {},
     verdict: |_, verdict| verdict,
     looked_at: None,
     claim: claim_rightly,
@@ -159,6 +162,7 @@ impl Faulty {
             let receipt = delta.receipt.clone();
             if !matches!(fault.gap, Gap::BeforeWriting | Gap::BetweenHalves) {
                 world.absorb(&delta);
+                (fault.after)(&delta, &mut world);
                 return Ok(receipt);
             }
             (delta, receipt)

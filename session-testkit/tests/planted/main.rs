@@ -5,6 +5,7 @@
 
 mod commits;
 mod faulty;
+mod journal;
 mod reads;
 mod transfers;
 mod work;
@@ -45,6 +46,7 @@ async fn each_fault_is_found_by_the_checks_it_is_for() {
     let parts = [
         reads::FAULTS,
         commits::FAULTS,
+        journal::FAULTS,
         transfers::FAULTS,
         work::FAULTS,
     ];

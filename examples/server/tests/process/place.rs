@@ -244,4 +244,15 @@ const RULES: &[(&str, &str)] = &[
             WHERE reason IN ('grant_base', 'grant_celo_bonus') \
             GROUP BY reason, credit_owner HAVING count(*) > 1) AS several",
     ),
+    (
+        "the chain counts its blocks",
+        "SELECT count(*) FROM chain WHERE blocks <> (SELECT count(*) FROM block) \
+            OR blocks <> (SELECT coalesce(max(number), 0) FROM block)",
+    ),
+    (
+        "an entry is in one block, or in none",
+        "SELECT count(*) FROM journal AS j WHERE (\
+            SELECT count(*) FROM block AS b WHERE b.entries LIKE '%\"' || j.id || '\"%'\
+        ) + (SELECT count(*) FROM unsealed AS u WHERE u.entry = j.id) <> 1",
+    ),
 ];

@@ -1,5 +1,6 @@
 //! The server on PostgreSQL: how it connects, what it may do there, and what it tells of it.
 
+use crate::clock::until;
 use crate::people::whole_stay;
 use crate::place::{On, Place};
 use crate::server::Process;
@@ -68,12 +69,18 @@ fn a_role_with_few_rights_serves_where_the_schema_is_current() {
     assert_eq!(code, Some(0), "{said}");
     place.change(&format!(
         "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}; \
-        REVOKE UPDATE, DELETE ON transfer, journal FROM {role}; \
+        REVOKE UPDATE, DELETE ON transfer, journal, block FROM {role}; \
+        REVOKE DELETE ON chain FROM {role}; \
         REVOKE INSERT, UPDATE, DELETE ON session_migrations FROM {role}"
     ));
     let server = place.serve(&as_role);
     whole_stay(&server);
     assert_eq!(place.broken(), Vec::<String>::new());
+    // All that happened is sealed within seconds, and nothing happens any more.
+    until("it is sealed", &server, || {
+        place.count("SELECT count(*) FROM unsealed") == 0
+    });
+    assert!(place.count("SELECT count(*) FROM block") > 0);
     drop(server);
     place.change(&format!("DROP OWNED BY {role}; DROP ROLE {role}"));
 }
