@@ -1,0 +1,1 @@
+//! Small models, every interleaving of which is tried.
