@@ -64,7 +64,11 @@ fn main() -> ExitCode {
         Err(error) => {
             // Nothing is left to tell it to where even this cannot be printed.
             let _ = error.print();
-            return if error.use_stderr() { unusable() } else { ExitCode::SUCCESS };
+            return if error.use_stderr() {
+                unusable()
+            } else {
+                ExitCode::SUCCESS
+            };
         }
     };
     if let Some(file) = &arguments.replay {
@@ -95,8 +99,15 @@ fn main() -> ExitCode {
         tell(&arguments, system, seed);
     }
     let seconds = begin.elapsed().as_secs();
-    print!("{}", report.summary(&systems, arguments.seeds, arguments.first, seconds));
-    if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    print!(
+        "{}",
+        report.summary(&systems, arguments.seeds, arguments.first, seconds)
+    );
+    if report.is_clean() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 /// Every seed on some thread.
@@ -144,30 +155,33 @@ fn plan(system: &str, choices: Choices, steps: u64) -> Option<Plan> {
 /// Shrinks a failing history and prints it.
 fn tell(arguments: &Arguments, system: &'static str, seed: u64) {
     let steps = arguments.steps;
-    let Some(first) = plan(system, Choices::of_seed(seed), steps).map(run) else { return };
-    let Some(violation) = first.violation.clone() else { return };
+    let Some(first) = plan(system, Choices::of_seed(seed), steps).map(run) else {
+        return;
+    };
+    let Some(violation) = first.violation.clone() else {
+        return;
+    };
     println!("seed {seed} of {system}: {violation}");
     println!("shrinking {} choices", first.choices.len());
-    let plan_for = |choices: Choices| {
+    let plan_for = |choices: Choices, steps: u64| {
         let system = systems::named(system).unwrap_or_else(|| Box::new(systems::FreeRooms::new()));
         Plan::of_choices(system, choices).with_steps(steps)
     };
-    let list = shrink(&violation, &first.choices, REPLAYS_MAX, &plan_for);
+    let shrunk = shrink(&violation, &first.choices, steps, REPLAYS_MAX, &plan_for);
     let case = Case {
         system: system.to_owned(),
-        steps,
+        steps: shrunk.steps,
         invariant: violation.invariant.clone(),
         about: violation.what.clone(),
-        source: Source::Choices(list.clone()),
+        source: Source::Choices(shrunk.choices.clone()),
     };
-    let mut command = format!(
-        "cargo run --release -p session-sim -- --seeds 1 --first {seed} --system {system}"
-    );
+    let mut command =
+        format!("cargo run --release -p session-sim -- --seeds 1 --first {seed} --system {system}");
     if steps != STEPS_DEFAULT {
         command.push_str(&format!(" --steps {steps}"));
     }
-    let shrunk = run(plan_for(Choices::recorded(list)).with_lines());
-    println!("{}", story(&shrunk, &command));
+    let told = run(plan_for(Choices::recorded(shrunk.choices), shrunk.steps).with_lines());
+    println!("{}", story(&told, &command));
     if let Some(folder) = &arguments.save {
         let file = folder.join(format!("{system}-{seed}.case"));
         match std::fs::write(&file, case.to_string()) {
@@ -184,7 +198,8 @@ fn replay(file: &Path) -> ExitCode {
         Err(error) => Err(error.to_string()),
     };
     let plan = case.and_then(|case| {
-        case.plan().ok_or_else(|| format!("no system is called {}", case.system))
+        case.plan()
+            .ok_or_else(|| format!("no system is called {}", case.system))
     });
     let plan = match plan {
         Ok(plan) => plan,
@@ -194,14 +209,24 @@ fn replay(file: &Path) -> ExitCode {
         }
     };
     let outcome: Outcome = run(plan.with_lines());
-    let command = format!("cargo run --release -p session-sim -- --replay {}", file.display());
+    let command = format!(
+        "cargo run --release -p session-sim -- --replay {}",
+        file.display()
+    );
     println!("{}", story(&outcome, &command));
-    let counted: BTreeMap<&str, u64> =
-        outcome.faults.iter().map(|(fault, times)| (fault.name(), *times)).collect();
+    let counted: BTreeMap<&str, u64> = outcome
+        .faults
+        .iter()
+        .map(|(fault, times)| (fault.name(), *times))
+        .collect();
     let (faults, steps) = (counted.values().sum::<u64>(), outcome.steps);
     let violations = u8::from(outcome.violation.is_some());
     println!("1 history, {steps} steps, {faults} faults, {violations} violations");
-    if violations == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if violations == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 /// The exit code for arguments that nothing can be run with.

@@ -28,13 +28,16 @@ impl Report {
             *self.points.entry(point).or_default() += times;
         }
         if let Some(violation) = &outcome.violation {
-            self.violations.insert(seed, (system, violation.to_string()));
+            self.violations
+                .insert(seed, (system, violation.to_string()));
         }
     }
 
     /// The seeds that broke something, lowest first.
     pub(crate) fn failed(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        self.violations.iter().map(|(seed, (system, _))| (*system, *seed))
+        self.violations
+            .iter()
+            .map(|(seed, (system, _))| (*system, *seed))
     }
 
     pub(crate) fn is_clean(&self) -> bool {
@@ -71,7 +74,10 @@ impl Report {
             let _ = writeln!(out, "violation: seed {seed} of {system}: {violation}");
         }
         let healed = self.healed_after_seconds_max;
-        let _ = writeln!(out, "healed at the latest {healed} simulated seconds after the faults");
+        let _ = writeln!(
+            out,
+            "healed at the latest {healed} simulated seconds after the faults"
+        );
         let met = self.faults.values().filter(|times| **times > 0).count();
         let reached = points.values().filter(|times| **times > 0).count();
         let (steps, broken) = (self.steps, self.violations.len());

@@ -149,7 +149,10 @@ mod tests {
     #[test]
     fn the_recorded_list_of_a_seed_plays_the_same() {
         let (played, list) = play(Choices::of_seed(9));
-        assert_eq!(play(Choices::recorded(list.clone())), (played.clone(), list));
+        assert_eq!(
+            play(Choices::recorded(list.clone())),
+            (played.clone(), list)
+        );
         assert_ne!(play(Choices::of_seed(10)).0, played);
     }
 

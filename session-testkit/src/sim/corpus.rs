@@ -86,7 +86,11 @@ impl FromStr for Case {
                 _ => return Err(wrong(line)),
             }
         }
-        if case.system.is_empty() { Err(InvalidCase("no system".to_owned())) } else { Ok(case) }
+        if case.system.is_empty() {
+            Err(InvalidCase("no system".to_owned()))
+        } else {
+            Ok(case)
+        }
     }
 }
 

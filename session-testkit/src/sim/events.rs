@@ -59,8 +59,13 @@ impl Run {
         let server = {
             let mut inner = self.hub.lock();
             let up = inner.servers.iter().enumerate();
-            let up: Vec<usize> = up.filter(|(_, s)| s.is_up).map(|(place, _)| place).collect();
-            let Some(&server) = inner.choices.pick(&up) else { return };
+            let up: Vec<usize> = up
+                .filter(|(_, s)| s.is_up)
+                .map(|(place, _)| place)
+                .collect();
+            let Some(&server) = inner.choices.pick(&up) else {
+                return;
+            };
             inner.meet(Fault::ServerCrashed);
             server
         };
@@ -91,8 +96,9 @@ impl Run {
             (process.is_up, process.is_ready) = (false, false);
             (process.paused_until, process.restart_at) = (0, restart_at);
         }
-        let (dead, alive) =
-            std::mem::take(&mut self.tasks).into_iter().partition(|task| task.server == server);
+        let (dead, alive) = std::mem::take(&mut self.tasks)
+            .into_iter()
+            .partition(|task| task.server == server);
         self.tasks = alive;
         self.drop_tasks(dead);
     }
@@ -105,7 +111,10 @@ impl Run {
                 let mut inner = self.hub.lock();
                 inner.current = task.id;
                 let by = inner.by();
-                inner.in_flight.remove(&task.id).map(|changeset| (by, changeset))
+                inner
+                    .in_flight
+                    .remove(&task.id)
+                    .map(|changeset| (by, changeset))
             };
             if let Some((by, changeset)) = left {
                 let mut inner = self.hub.lock();
@@ -128,8 +137,9 @@ impl Run {
     /// Commits whose callers are gone happen now, if it is their time.
     pub(super) fn land_late_commits(&mut self) {
         let step = self.hub.lock().step;
-        let (due, later) =
-            std::mem::take(&mut self.late_commits).into_iter().partition(|late| late.at_step <= step);
+        let (due, later) = std::mem::take(&mut self.late_commits)
+            .into_iter()
+            .partition(|late| late.at_step <= step);
         self.late_commits = later;
         let due: Vec<LateCommit> = due;
         for late in due {
@@ -160,8 +170,10 @@ impl Run {
     fn hang_up(&mut self) {
         let is_request = |task: &Task| matches!(task.kind, Kind::Request(_));
         let places = self.tasks.iter().enumerate();
-        let places: Vec<usize> =
-            places.filter(|(_, task)| is_request(task)).map(|(place, _)| place).collect();
+        let places: Vec<usize> = places
+            .filter(|(_, task)| is_request(task))
+            .map(|(place, _)| place)
+            .collect();
         let picked = self.hub.lock().choices.pick(&places).copied();
         if let Some(place) = picked {
             let task = self.tasks.remove(place);
@@ -207,7 +219,9 @@ impl Run {
         if fits {
             inner.servers[server].offset = new;
             inner.meet(kind);
-            inner.note(format_args!("server {server}'s clock is {new} s off, was {old} s"));
+            inner.note(format_args!(
+                "server {server}'s clock is {new} s off, was {old} s"
+            ));
         }
     }
 
@@ -229,10 +243,12 @@ impl Run {
         let due: Vec<usize> = {
             let inner = self.hub.lock();
             let servers = inner.servers.iter().enumerate();
-            let is_due = |server: &super::hub::Server| {
-                !server.is_up && server.restart_at <= inner.now
-            };
-            servers.filter(|(_, s)| is_due(s)).map(|(place, _)| place).collect()
+            let is_due =
+                |server: &super::hub::Server| !server.is_up && server.restart_at <= inner.now;
+            servers
+                .filter(|(_, s)| is_due(s))
+                .map(|(place, _)| place)
+                .collect()
         };
         for server in due {
             self.start(server);

@@ -104,7 +104,11 @@ impl Chances {
         if temper > 0 {
             for &fault in Fault::ALL {
                 let rates = [0, 10, 40, 120];
-                let rate = choices.weighted(if temper == 1 { &[8, 2, 1, 0] } else { &[4, 3, 2, 1] });
+                let rate = choices.weighted(if temper == 1 {
+                    &[8, 2, 1, 0]
+                } else {
+                    &[4, 3, 2, 1]
+                });
                 if rates[rate] > 0 {
                     chances.insert(fault, rates[rate]);
                 }

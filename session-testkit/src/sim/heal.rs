@@ -88,7 +88,9 @@ impl Run {
         self.pass(ROUND_SECONDS);
         self.look_for_work(0);
         for _ in 0..POLLS_MAX {
-            let Some(&first) = self.ready().first() else { break };
+            let Some(&first) = self.ready().first() else {
+                break;
+            };
             self.poll(first);
             self.after_step();
             if self.is_broken() {
@@ -118,7 +120,9 @@ impl Run {
 
 /// Rows whose time is long past.
 fn overdue(world: &World, inner: &Inner) -> Vec<String> {
-    let due = world.rows().filter_map(|(key, _, row)| Some((key, row.due()?)));
+    let due = world
+        .rows()
+        .filter_map(|(key, _, row)| Some((key, row.due()?)));
     let overdue = due.filter(|(_, due)| due.at.unix() + OVERDUE_SECONDS_MAX < inner.now);
     overdue
         .map(|(key, due)| format!("{key} was due at {} in {}", due.at, due.lane.name()))

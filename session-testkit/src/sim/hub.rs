@@ -23,6 +23,9 @@ use super::{Choices, Violation};
 /// clock of `session-axum`.
 const PAUSE_MAX_SECONDS: u64 = 3;
 
+/// As in the driver: how old the instant of a decision may be when its rows have been read.
+const INSTANT_KEPT_SECONDS_MAX: u64 = session_core::service::INSTANT_KEPT_MAX.get();
+
 /// The state of a run behind one lock, which nobody ever waits for: there is one thread.
 #[derive(Debug)]
 pub(crate) struct Hub(Mutex<Inner>);
@@ -194,6 +197,7 @@ impl Inner {
             server: 0,
             looked_at: self.now,
             shown: Timestamp::from_unix(self.now),
+            ahead: 0,
         };
         self.acting.get(&self.current).copied().unwrap_or(unknown)
     }
@@ -228,7 +232,8 @@ impl Inner {
     /// Adds a line to the history.
     pub(crate) fn note(&mut self, what: fmt::Arguments<'_>) {
         let (step, now, task) = (self.step, self.now, self.current);
-        self.log.add(format_args!("{step:>5} {now} #{task:<4} {what}"));
+        self.log
+            .add(format_args!("{step:>5} {now} #{task:<4} {what}"));
     }
 
     /// Shows every invariant what happened.
@@ -296,15 +301,24 @@ impl Inner {
         }
     }
 
-    /// A task looked at its clock, to decide by it.
+    /// A task looked at its clock. The driver looks again to see whether its instant is too old,
+    /// so the older look is kept until then.
     pub(crate) fn looked(&mut self, server: usize, shown: Timestamp) {
+        let now = signed(self.now);
+        let own = signed(shown.unix()) - now;
         let by = By {
             task: self.current,
             server,
             looked_at: self.now,
             shown,
+            ahead: last_beat(self.backend.world()).map_or(own, |at| own.max(signed(at) - now)),
         };
-        self.acting.insert(self.current, by);
+        let is_kept = self.acting.get(&self.current).is_some_and(|before| {
+            before.server == server && self.now - before.looked_at <= INSTANT_KEPT_SECONDS_MAX
+        });
+        if !is_kept || self.is_quiet {
+            self.acting.insert(self.current, by);
+        }
         self.see(&Seen::Looked(by));
     }
 }
@@ -355,4 +369,9 @@ pub(crate) fn last_beat(world: &session_core::changeset::World) -> Option<u64> {
         Some((_, Row::Service(Service { last_beat_at, .. }))) => Some(last_beat_at.unix()),
         _ => None,
     }
+}
+
+/// Instants and spans of a run are far below the limit.
+pub(crate) fn signed(n: u64) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
 }

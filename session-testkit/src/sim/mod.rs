@@ -71,7 +71,9 @@ impl Violation {
     fn first(kept: &mut Option<Self>, invariant: &str, what: String, step: u64) {
         if kept.is_none() {
             // What is broken of rows says itself which invariant it is about.
-            let named = what.split_once(": ").map(|(name, rest)| (name, rest.to_owned()));
+            let named = what
+                .split_once(": ")
+                .map(|(name, rest)| (name, rest.to_owned()));
             let (invariant, what) = match named {
                 Some((name, rest)) if invariant == "sound" => (name.to_owned(), rest),
                 _ => (invariant.to_owned(), what),
@@ -87,6 +89,10 @@ impl Violation {
 
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "step {}: {} is broken: {}", self.step, self.invariant, self.what)
+        write!(
+            f,
+            "step {}: {} is broken: {}",
+            self.step, self.invariant, self.what
+        )
     }
 }

@@ -120,7 +120,10 @@ impl Entropy for Port {
 impl NameRegistry for Port {
     async fn primary_name(&self, wallet: Wallet) -> Result<Option<String>, PortError> {
         self.hub.pause().await;
-        let struck = self.hub.lock().strike(&[Fault::NamesFailed, Fault::NamesSlow]);
+        let struck = self
+            .hub
+            .lock()
+            .strike(&[Fault::NamesFailed, Fault::NamesSlow]);
         match struck {
             Some(Fault::NamesFailed) => return Err(unavailable_port("name registry")),
             Some(_) => self.slowly().await,
@@ -270,7 +273,10 @@ impl Inner {
                 });
             }
             Err(why) => {
-                self.note(format_args!("  commit of {} refused: {why}", Summary(changeset)));
+                self.note(format_args!(
+                    "  commit of {} refused: {why}",
+                    Summary(changeset)
+                ));
                 match why {
                     Rejection::Fenced(_) => self.reach("a holder was fenced off"),
                     Rejection::Taken(_) => self.reach("two wanted what only one may have"),

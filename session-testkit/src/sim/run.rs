@@ -8,16 +8,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use session_core::changeset::{Draft, Lane};
-use session_core::ledger::{
-    AccountKey, AccountKind, Action, Owner, Reason, Reference, Transfer,
-};
+use session_core::ledger::{AccountKey, AccountKind, Action, Owner, Reason, Reference, Transfer};
 use session_core::service::{Ports, beat, work_lane};
 use session_core::types::{Timestamp, TransferId, Unit};
 
 use super::backend::{Backend, Honest};
 use super::fault::{Chances, Fault};
 use super::hub::{Hub, Inner, Server};
-use super::invariants::{self, By, Seen};
+use super::invariants::{self, Seen};
 use super::ports::ports_of;
 use super::tasks::{Kind, Output, Task, TaskId, Work};
 use super::{Choices, Reply, Request, Scenery, Stage, System, Violation};
@@ -136,7 +134,12 @@ pub fn run(plan: Plan) -> Outcome {
     let mut inner = run.hub.lock();
     if played.is_err() {
         let step = inner.step;
-        Violation::first(&mut inner.violation, "no_panic", "it panicked".to_owned(), step);
+        Violation::first(
+            &mut inner.violation,
+            "no_panic",
+            "it panicked".to_owned(),
+            step,
+        );
     }
     if let Some(violation) = inner.violation.clone() {
         inner.log.add(format_args!("{violation}"));
@@ -185,7 +188,11 @@ impl Run {
         let servers = 1 + inner.choices.weighted(&[2, 4, 3]);
         let clocks_differ = inner.choices.weighted(&[2, 3]) == 1;
         for _ in 0..servers {
-            let offset = if clocks_differ { offset(&mut inner.choices) } else { 0 };
+            let offset = if clocks_differ {
+                offset(&mut inner.choices)
+            } else {
+                0
+            };
             inner.servers.push(Server {
                 offset,
                 ..Server::default()
@@ -235,15 +242,13 @@ impl Run {
             inner.step += 1;
             inner.current = 0;
             let now = inner.now;
-            if !inner.servers.iter().any(|server| server.is_up) {
+            if !ready.is_empty() {
+                inner.choices.weighted(&[80, 9, 8, self.unrest])
+            } else if inner.servers.iter().any(|server| server.serves(now)) {
+                1 + inner.choices.weighted(&[60, 35, self.unrest])
+            } else {
                 // Nobody to ask and nothing to do until one comes back.
                 2
-            } else if ready.is_empty() {
-                let serves = inner.servers.iter().any(|server| server.serves(now));
-                let asks = if serves { 60 } else { 5 };
-                1 + inner.choices.weighted(&[asks, 35, self.unrest])
-            } else {
-                inner.choices.weighted(&[80, 9, 8, self.unrest])
             }
         };
         match next {
@@ -279,24 +284,35 @@ impl Run {
         let inner = self.hub.lock();
         let is_over = |id: TaskId| self.tasks.iter().all(|task| task.id != id);
         let is_ready = |task: &Task| {
-            let runs = inner.servers.get(task.server).is_some_and(|server| server.runs(inner.now));
+            let runs = inner
+                .servers
+                .get(task.server)
+                .is_some_and(|server| server.runs(inner.now));
             let waits = inner.waiting.get(&task.id).is_some_and(|waiting| {
                 waiting.until > inner.now && waiting.on.is_none_or(|on| !is_over(on))
             });
             runs && !waits && task.not_before <= inner.now
         };
         let places = self.tasks.iter().enumerate();
-        places.filter(|(_, task)| is_ready(task)).map(|(place, _)| place).collect()
+        places
+            .filter(|(_, task)| is_ready(task))
+            .map(|(place, _)| place)
+            .collect()
     }
 
     pub(super) fn poll(&mut self, place: usize) {
-        let Some(task) = self.tasks.get_mut(place) else { return };
+        let Some(task) = self.tasks.get_mut(place) else {
+            return;
+        };
         {
             let mut inner = self.hub.lock();
             inner.current = task.id;
             inner.waiting.remove(&task.id);
         }
-        let polled = task.future.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        let polled = task
+            .future
+            .as_mut()
+            .poll(&mut Context::from_waker(Waker::noop()));
         let spawned = std::mem::take(&mut self.hub.lock().spawned);
         for new in spawned {
             self.add(new.task, new.server, new.kind, 0, new.future);
@@ -346,12 +362,19 @@ impl Run {
     }
 
     fn answered(&mut self, task: &Task, reply: &Reply) {
-        let Kind::Request(place) = task.kind else { return };
-        let Some(request) = self.sent.get(place).cloned() else { return };
+        let Kind::Request(place) = task.kind else {
+            return;
+        };
+        let Some(request) = self.sent.get(place).cloned() else {
+            return;
+        };
         let is_lost = {
             let mut inner = self.hub.lock();
             let name = request.ask.name();
-            inner.note(format_args!("client {} hears of {name}: {reply}", request.client));
+            inner.note(format_args!(
+                "client {} hears of {name}: {reply}",
+                request.client
+            ));
             let written = inner.written.remove(&task.id).unwrap_or_default();
             if request.once.is_some() && written.is_empty() && !matches!(reply, Reply::Failed(_)) {
                 inner.reach("a repeat got its kept answer");
@@ -425,15 +448,25 @@ impl Run {
             let mut inner = self.hub.lock();
             let now = inner.now;
             let serving = |(place, server): (usize, &Server)| server.serves(now).then_some(place);
-            let serving: Vec<usize> =
-                inner.servers.iter().enumerate().filter_map(serving).collect();
+            let serving: Vec<usize> = inner
+                .servers
+                .iter()
+                .enumerate()
+                .filter_map(serving)
+                .collect();
             let Some(&server) = inner.choices.pick(&serving) else {
                 inner.reach("a client found no server");
                 return;
             };
-            let keyed = if request.once.is_some() { " with a key" } else { "" };
+            let keyed = if request.once.is_some() {
+                " with a key"
+            } else {
+                ""
+            };
             let (client, ask) = (request.client, &request.ask);
-            inner.note(format_args!("client {client} asks server {server}{keyed}: {ask:?}"));
+            inner.note(format_args!(
+                "client {client} asks server {server}{keyed}: {ask:?}"
+            ));
             (server, now + delay)
         };
         let (ask, once) = (request.ask.clone(), request.once.clone());
@@ -505,11 +538,12 @@ impl Run {
         {
             let mut inner = self.hub.lock();
             let now = inner.now;
-            if !inner.servers[server].runs(now) {
+            // The loops begin after the first beat.
+            if !inner.servers[server].serves(now) {
                 return;
             }
             inner.look(server);
-            if !inner.servers[server].serves(now) || inner.is_store_down() {
+            if inner.is_store_down() {
                 return;
             }
             inner.is_quiet = true;
@@ -545,7 +579,9 @@ impl Run {
                 (inner.now, inner.now.saturating_add_signed(process.offset))
             };
             let runs = |tasks: &[Task], kind| {
-                tasks.iter().any(|task| task.server == server && task.kind == kind)
+                tasks
+                    .iter()
+                    .any(|task| task.server == server && task.kind == kind)
             };
             if !runs(&self.tasks, Kind::Beat) && self.hub.lock().choices.chance(250) {
                 let ports = self.ports[server].clone();
@@ -553,7 +589,10 @@ impl Run {
                 self.spawn(server, Kind::Beat, now, work);
             }
             for lane in Lane::ALL {
-                let is_late = self.late_until.get(&(server, lane)).is_some_and(|at| *at > now);
+                let is_late = self
+                    .late_until
+                    .get(&(server, lane))
+                    .is_some_and(|at| *at > now);
                 let is_due = first_due.get(&lane).is_some_and(|at| *at <= shown);
                 let is_busy = runs(&self.tasks, Kind::Lane(lane));
                 if is_late || is_busy {
@@ -609,14 +648,6 @@ impl Run {
     }
 
     fn add(&mut self, id: TaskId, server: usize, kind: Kind, not_before: u64, future: Work) {
-        let mut inner = self.hub.lock();
-        let by = By {
-            task: id,
-            server,
-            looked_at: inner.now,
-            shown: Timestamp::from_unix(inner.now),
-        };
-        inner.acting.insert(id, by);
         self.tasks.push(Task {
             id,
             server,

@@ -2,24 +2,39 @@
 
 use super::{Choices, Outcome, Plan, Violation, run};
 
-/// Makes the choices of a failing history fewer and plainer, as long as the same invariant is
-/// broken, with at most this many replays. `plan_for` makes the plan of a list of choices: the
-/// system, the steps and the backend of the first failure.
+/// A history that is as short as shrinking made it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Shrunk {
+    /// Its choices, then zeros.
+    pub choices: Vec<u32>,
+    /// Its steps with faults.
+    pub steps: u64,
+}
+
+/// Makes the choices and steps of a failing history fewer and plainer, as long as the same
+/// invariant is broken, with at most this many replays. `plan_for` makes the plan of choices and
+/// steps: on the system and the backend of the first failure.
 #[must_use]
 pub fn shrink(
     violation: &Violation,
     choices: &[u32],
+    steps: u64,
     replays_max: usize,
-    plan_for: &dyn Fn(Choices) -> Plan,
-) -> Vec<u32> {
+    plan_for: &dyn Fn(Choices, u64) -> Plan,
+) -> Shrunk {
     let mut shrinking = Shrinking {
         invariant: &violation.invariant,
         best: choices.to_vec(),
+        steps: steps.min(violation.step.max(1)),
         replays_left: replays_max,
         plan_for,
     };
     shrinking.run();
-    shrinking.best
+    Shrunk {
+        choices: shrinking.best,
+        steps: shrinking.steps,
+    }
 }
 
 /// A failing history as it is printed: its lines, the violation, and how to see it again.
@@ -36,22 +51,47 @@ pub fn story(outcome: &Outcome, command: &str) -> String {
 struct Shrinking<'a> {
     invariant: &'a str,
     best: Vec<u32>,
+    steps: u64,
     replays_left: usize,
-    plan_for: &'a dyn Fn(Choices) -> Plan,
+    plan_for: &'a dyn Fn(Choices, u64) -> Plan,
 }
 
 impl Shrinking<'_> {
     fn run(&mut self) {
-        self.try_list(self.best.clone());
         loop {
-            let before = self.best.clone();
+            let before = (self.best.clone(), self.steps);
+            self.drop_steps();
             self.delete_spans();
             self.flatten_spans();
             self.lower_values();
-            if self.best == before || self.replays_left == 0 {
+            if (&self.best, self.steps) == (&before.0, before.1) || self.replays_left == 0 {
                 break;
             }
         }
+    }
+
+    /// Lets faults stop sooner.
+    fn drop_steps(&mut self) {
+        let mut less = self.steps / 2;
+        while less > 0 && self.replays_left > 0 {
+            let steps = self.steps.saturating_sub(less).max(1);
+            if steps == self.steps || !self.try_steps(steps) {
+                less /= 2;
+            }
+        }
+    }
+
+    fn try_steps(&mut self, steps: u64) -> bool {
+        self.replays_left = self.replays_left.saturating_sub(1);
+        let outcome = run((self.plan_for)(Choices::recorded(self.best.clone()), steps));
+        let fails = outcome
+            .violation
+            .is_some_and(|found| found.invariant == self.invariant);
+        if fails {
+            self.steps = steps.min(outcome.steps.max(1));
+            self.best = trimmed(outcome.choices);
+        }
+        fails
     }
 
     /// Takes spans out, long ones first, from the end.
@@ -108,19 +148,31 @@ impl Shrinking<'_> {
             return false;
         }
         self.replays_left -= 1;
-        let outcome = run((self.plan_for)(Choices::recorded(list)));
-        let fails = outcome.violation.is_some_and(|found| found.invariant == self.invariant);
-        if fails {
-            let mut taken = outcome.choices;
-            while taken.last() == Some(&0) {
-                taken.pop();
-            }
-            let weight = |list: &[u32]| (list.len(), list.iter().map(|&n| u64::from(n)).sum::<u64>());
-            if weight(&taken) < weight(&self.best) {
-                self.best = taken;
-                return true;
-            }
+        let outcome = run((self.plan_for)(Choices::recorded(list), self.steps));
+        let fails = outcome
+            .violation
+            .is_some_and(|found| found.invariant == self.invariant);
+        let taken = trimmed(outcome.choices);
+        let is_better = fails && weight(&taken) < weight(&self.best);
+        if is_better {
+            self.best = taken;
+            self.steps = self.steps.min(outcome.steps.max(1));
         }
-        false
+        is_better
     }
+}
+
+/// Zeros at the end need not be said.
+fn trimmed(mut list: Vec<u32>) -> Vec<u32> {
+    while list.last() == Some(&0) {
+        list.pop();
+    }
+    list
+}
+
+fn weight(list: &[u32]) -> (usize, u64) {
+    (
+        list.len(),
+        list.iter().map(|&choice| u64::from(choice)).sum(),
+    )
 }

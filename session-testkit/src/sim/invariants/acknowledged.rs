@@ -48,7 +48,10 @@ impl Acknowledged {
         }
         for intent in &changeset.intents {
             if world.row(&intent.key()).is_none() {
-                return Err(format!("intent {} was written and is not there", intent.key));
+                return Err(format!(
+                    "intent {} was written and is not there",
+                    intent.key
+                ));
             }
         }
         Ok(())
@@ -77,7 +80,10 @@ impl Acknowledged {
         }
         let mut moved = self.transfers.clone();
         for transfer in world.transfers() {
-            if moved.remove(&transfer.id).is_some_and(|amount| amount != transfer.amount) {
+            if moved
+                .remove(&transfer.id)
+                .is_some_and(|amount| amount != transfer.amount)
+            {
                 return Err(format!("transfer {} is another amount", transfer.id));
             }
         }
@@ -107,8 +113,10 @@ impl Invariant for Acknowledged {
             } => {
                 self.wrote(changeset, truth.world)?;
                 let moved = receipt.moved.iter().filter(|(_, amount)| **amount > 0);
-                self.transfers.extend(moved.map(|(id, amount)| (*id, *amount)));
-                self.entries.extend(changeset.journal.iter().map(|entry| entry.id));
+                self.transfers
+                    .extend(moved.map(|(id, amount)| (*id, *amount)));
+                self.entries
+                    .extend(changeset.journal.iter().map(|entry| entry.id));
                 Ok(())
             }
             Seen::Read { reads, found } => {
@@ -123,7 +131,11 @@ impl Invariant for Acknowledged {
 
     fn check(&mut self, truth: Truth<'_>) -> Result<(), String> {
         self.changes += 1;
-        if self.changes % LOOK_EVERY == 0 { self.whole(truth.world) } else { Ok(()) }
+        if self.changes % LOOK_EVERY == 0 {
+            self.whole(truth.world)
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -139,7 +151,9 @@ fn up_to_date(read: &Read, rows: &[StoredRow], world: &World) -> Result<(), Stri
         let key = stored.row.key();
         if world.row(&key).is_none_or(|(at, _)| *at != stored.version) {
             let version = stored.version.get();
-            return Err(format!("{key} was read at version {version}, which it is not at"));
+            return Err(format!(
+                "{key} was read at version {version}, which it is not at"
+            ));
         }
     }
     Ok(())

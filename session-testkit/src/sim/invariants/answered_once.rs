@@ -28,7 +28,9 @@ impl AnsweredOnce {
         let key = &once.key.key;
         match reply {
             // Another request under the key must not be answered at all.
-            Reply::Failed(ExecuteError::IdempotencyMismatch) if *fingerprint == once.fingerprint => {
+            Reply::Failed(ExecuteError::IdempotencyMismatch)
+                if *fingerprint == once.fingerprint =>
+            {
                 Err(format!("key {key}: a repeat was taken for another request"))
             }
             Reply::Failed(_) => Ok(()),
@@ -56,7 +58,9 @@ impl Invariant for AnsweredOnce {
     fn see(&mut self, seen: &Seen<'_>, _: Truth<'_>) -> Result<(), String> {
         match seen {
             Seen::Answered { request, reply, .. } => {
-                let Some(once) = &request.once else { return Ok(()) };
+                let Some(once) = &request.once else {
+                    return Ok(());
+                };
                 let is_provisional = match reply {
                     Reply::Granted(answer) => request.ask.is_provisional(answer),
                     Reply::Failed(_) | Reply::Refused(_) => false,
@@ -70,7 +74,9 @@ impl Invariant for AnsweredOnce {
                         self.written.remove(&Key::Idempotency(key.clone()));
                     }
                 }
-                let Some(record) = &changeset.idempotency else { return Ok(()) };
+                let Some(record) = &changeset.idempotency else {
+                    return Ok(());
+                };
                 let times = self.written.entry(record.key()).or_default();
                 *times += 1;
                 if *times > 1 {

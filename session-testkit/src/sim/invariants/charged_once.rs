@@ -13,20 +13,15 @@ use session_core::room::{Departure, Seat};
 use session_core::types::ConnectionId;
 
 use super::{By, Invariant, Seen, Truth};
-use crate::sim::hub::last_beat;
+use crate::sim::hub::signed;
 
 /// A pause of all servers that is not noticed (`OutagePolicy::missed_after_seconds`).
 const UNNOTICED_SECONDS: i64 = 3;
-
-/// Tasks of which the last look at a clock is remembered.
-const LOOKS_MAX: usize = 256;
 
 /// A second of presence is charged at most once.
 #[derive(Debug, Default)]
 pub struct ChargedOnce {
     stays: BTreeMap<ConnectionId, Stay>,
-    /// By task: how far shared time was ahead of true time when it looked, at least.
-    ahead: BTreeMap<u32, i64>,
     /// By server: how far its clock was ahead of true time when it was looked at last. A beat that
     /// is on its way may still bring it to the others.
     shown: BTreeMap<usize, i64>,
@@ -55,7 +50,9 @@ struct Stay {
 
 impl Stay {
     fn allowed_at(&self, now: i64) -> i64 {
-        let going_on = self.span_from.map_or(0, |from| now - from + self.high - self.low);
+        let going_on = self
+            .span_from
+            .map_or(0, |from| now - from + self.high - self.low);
         self.allowed + going_on
     }
 
@@ -70,14 +67,8 @@ impl ChargedOnce {
     fn looked(&mut self, by: By, truth: Truth<'_>) {
         let now = signed(truth.now);
         let shown = signed(by.shown.unix()) - now;
-        let beat = last_beat(truth.world).map_or(shown, |at| signed(at) - now);
-        let low = shown.max(beat);
-        self.ahead.insert(by.task, low);
         self.shown.insert(by.server, shown);
-        let high = self.highest(low);
-        if self.ahead.len() > LOOKS_MAX {
-            self.ahead.pop_first();
-        }
+        let (low, high) = (by.ahead, self.highest(by.ahead));
         for stay in self.stays.values_mut().filter(|stay| stay.limit.is_none()) {
             if stay.span_from.is_none() {
                 stay.span_from = Some(now);
@@ -119,9 +110,7 @@ impl ChargedOnce {
                 stay.seat = seat.clone();
             } else {
                 let begun_at = signed(by.looked_at);
-                let joined = signed(seat.joined_at.unix()) - begun_at;
-                let low = self.ahead.get(&by.task).copied().unwrap_or(joined);
-                let high = self.highest(low);
+                let (low, high) = (by.ahead, self.highest(by.ahead));
                 self.stays.insert(
                     seat.connection,
                     Stay {
@@ -184,15 +173,28 @@ impl Invariant for ChargedOnce {
             let paid = charged.get(connection).copied().unwrap_or(0);
             let told = signed(stay.seat.charged.get());
             if paid != told {
-                return Err(format!("stay {connection} paid {paid} s, its seat says {told} s"));
+                return Err(format!(
+                    "stay {connection} paid {paid} s, its seat says {told} s"
+                ));
             }
-            let allowed = stay.limit.unwrap_or_else(|| stay.allowed_at(signed(truth.now)));
+            let allowed = stay
+                .limit
+                .unwrap_or_else(|| stay.allowed_at(signed(truth.now)));
             if paid > allowed {
-                let end = if stay.limit.is_some() { "whole" } else { "so far" };
-                return Err(format!("stay {connection} paid {paid} s, {end} at most {allowed} s"));
+                let end = if stay.limit.is_some() {
+                    "whole"
+                } else {
+                    "so far"
+                };
+                return Err(format!(
+                    "stay {connection} paid {paid} s, {end} at most {allowed} s"
+                ));
             }
         }
-        match charged.keys().find(|connection| !self.stays.contains_key(connection)) {
+        match charged
+            .keys()
+            .find(|connection| !self.stays.contains_key(connection))
+        {
             Some(connection) => Err(format!("stay {connection} was paid for and never began")),
             None => Ok(()),
         }
@@ -210,9 +212,4 @@ fn charged(world: &World) -> BTreeMap<ConnectionId, i64> {
         }
     }
     charged
-}
-
-/// Instants and spans of a run are far below the limit.
-fn signed(n: u64) -> i64 {
-    i64::try_from(n).unwrap_or(i64::MAX)
 }

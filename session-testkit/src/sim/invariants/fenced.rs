@@ -52,7 +52,9 @@ impl Invariant for Fenced {
                     let held = self.held.entry(row.key.clone()).or_default();
                     if let Some(until) = held.until.filter(|until| *until > claim.now) {
                         let (key, now) = (&row.key, claim.now);
-                        return Err(format!("{key} is claimed until {until}, and again at {now}"));
+                        return Err(format!(
+                            "{key} is claimed until {until}, and again at {now}"
+                        ));
                     }
                     if row.fence <= held.fence {
                         return Err(format!("{} was handed out under an old fence", row.key));
@@ -65,8 +67,13 @@ impl Invariant for Fenced {
             Seen::Committed { changeset, .. } => {
                 let mut claimed = Vec::new();
                 for expect in &changeset.expect {
-                    let Expect::Claimed(key, fence) = expect else { continue };
-                    let last = self.held.get(key).map_or(Fence::default(), |held| held.fence);
+                    let Expect::Claimed(key, fence) = expect else {
+                        continue;
+                    };
+                    let last = self
+                        .held
+                        .get(key)
+                        .map_or(Fence::default(), |held| held.fence);
                     if *fence != last {
                         let (old, last) = (fence.get(), last.get());
                         return Err(format!("{key} was written under claim {old}, now {last}"));

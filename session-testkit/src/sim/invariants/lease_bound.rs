@@ -22,7 +22,11 @@ impl LeaseBound {
     fn handed_out(&self, grant: &MediaGrant, truth: Truth<'_>) -> Result<(), String> {
         let lease = truth.policy.rooms.lease;
         if grant.ttl > lease {
-            return Err(format!("a token of {} s, leases are {} s", grant.ttl.get(), lease.get()));
+            return Err(format!(
+                "a token of {} s, leases are {} s",
+                grant.ttl.get(),
+                lease.get()
+            ));
         }
         let is_kept = truth.world.rows().any(|(_, _, row)| match row {
             Row::Seat(seat) => {
@@ -36,7 +40,9 @@ impl LeaseBound {
             Ok(())
         } else {
             let (uid, end) = (grant.uid, grant.ends_at());
-            Err(format!("a token of {uid} until {end}, which no seat has a lease for"))
+            Err(format!(
+                "a token of {uid} until {end}, which no seat has a lease for"
+            ))
         }
     }
 }

@@ -20,7 +20,9 @@ impl Invariant for LeftOnce {
     }
 
     fn see(&mut self, seen: &Seen<'_>, _: Truth<'_>) -> Result<(), String> {
-        let Seen::Committed { changeset, .. } = seen else { return Ok(()) };
+        let Seen::Committed { changeset, .. } = seen else {
+            return Ok(());
+        };
         for entry in &changeset.journal {
             match &entry.fact {
                 Fact::Joined { connection, .. } => {

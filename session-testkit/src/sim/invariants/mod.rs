@@ -44,10 +44,12 @@ pub struct By {
     pub task: u32,
     /// On which server.
     pub server: usize,
-    /// The true time at which the task last looked at its clock.
+    /// The true time at which the task looked at its clock, to decide by it.
     pub looked_at: u64,
     /// What the clock showed.
     pub shown: Timestamp,
+    /// By how many seconds the time that servers share was ahead of true time, at least.
+    pub ahead: i64,
 }
 
 /// Something that happened, at the instant at which it did.

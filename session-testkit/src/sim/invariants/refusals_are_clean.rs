@@ -45,9 +45,10 @@ impl Invariant for RefusalsAreClean {
 
 /// What a refusal must not have written.
 fn unclean(changeset: &Changeset) -> Option<String> {
-    let evicts = changeset.journal.iter().any(|entry| {
-        matches!(&entry.fact, Fact::Left { why, .. } if *why != Departure::Left)
-    });
+    let evicts = changeset
+        .journal
+        .iter()
+        .any(|entry| matches!(&entry.fact, Fact::Left { why, .. } if *why != Departure::Left));
     for order in &changeset.transfers {
         let reason = order.transfer.reason;
         let is_grant = matches!(reason, Reason::GrantBase | Reason::GrantCeloBonus);
@@ -66,4 +67,3 @@ fn unclean(changeset: &Changeset) -> Option<String> {
     // A removal from the channel follows an eviction.
     (!evicts && !changeset.intents.is_empty()).then(|| "an intent".to_owned())
 }
-

@@ -8,20 +8,16 @@ use session_core::room::Departure;
 use session_core::types::{ConnectionId, Timestamp};
 
 use super::{By, Invariant, Seen, Truth};
-use crate::sim::hub::last_beat;
-
-/// Tasks of which the last look at a clock is remembered.
-const LOOKS_MAX: usize = 256;
+use crate::sim::hub::{last_beat, signed};
 
 /// Nobody is evicted for silence who was heard lately.
 #[derive(Debug, Default)]
 pub struct SilentAlone {
     heard: BTreeMap<ConnectionId, Heard>,
-    looks: BTreeMap<u32, (i64, i64)>,
     /// By server: how far its clock was ahead of true time when it was looked at last.
     shown: BTreeMap<usize, i64>,
-    /// The first look after all were dead.
-    resumed: Option<(i64, i64)>,
+    /// The first look after each span in which all were dead.
+    resumed: Vec<(i64, i64)>,
     was_dead: bool,
 }
 
@@ -40,15 +36,11 @@ impl SilentAlone {
         let shown = signed(by.shown.unix()) - now;
         let beat = last_beat(truth.world).map(|at| signed(at) - now);
         self.shown.insert(by.server, shown);
-        self.looks.insert(by.task, (now, beat.map_or(shown, |beat| beat.max(shown))));
-        if self.looks.len() > LOOKS_MAX {
-            self.looks.pop_first();
-        }
         let missed = signed(truth.policy.outage.missed_after_seconds.get());
         if self.was_dead {
             self.was_dead = false;
             if beat.is_some_and(|beat| shown - beat > missed) {
-                self.resumed = Some((now, shown));
+                self.resumed.push((now, shown));
             }
         }
         for heard in self.heard.values_mut() {
@@ -63,8 +55,7 @@ impl SilentAlone {
             };
             let known = self.heard.get(&seat.connection);
             if known.is_none_or(|heard| seat.last_seen_at > heard.last_seen_at) {
-                let at = self.looks.get(&by.task).copied();
-                let at = at.unwrap_or((signed(by.looked_at), -signed(truth.now)));
+                let at = (signed(by.looked_at), by.ahead);
                 let heard = Heard {
                     last_seen_at: seat.last_seen_at,
                     at,
@@ -82,24 +73,36 @@ impl SilentAlone {
             };
             let heard = self.heard.remove(connection);
             if let Some(heard) = heard.filter(|_| *why == Departure::Silent) {
-                self.judge(*connection, heard, truth)?;
+                self.judge(*connection, heard, by, truth)?;
             }
         }
         Ok(())
     }
 
-    fn judge(&self, connection: ConnectionId, heard: Heard, truth: Truth<'_>) -> Result<(), String> {
+    fn judge(
+        &self,
+        connection: ConnectionId,
+        heard: Heard,
+        by: By,
+        truth: Truth<'_>,
+    ) -> Result<(), String> {
         let now = signed(truth.now);
         let allowed = signed(truth.policy.rooms.silence_max_seconds.get());
         let silence = |(since, low): (i64, i64)| now - since + heard.high.max(low) - low;
         let longest = silence(heard.at);
         if longest <= allowed {
-            return Err(format!("stay {connection} was silent for at most {longest} s"));
+            return Err(format!(
+                "stay {connection} was silent for at most {longest} s"
+            ));
         }
-        if let Some(resumed) = self.resumed {
+        // A decision that was taken before the outage knows nothing of it.
+        let looked_at = signed(by.looked_at);
+        if let Some(&resumed) = self.resumed.iter().rfind(|(at, _)| *at <= looked_at) {
             let longest = silence(resumed);
             if longest <= allowed {
-                return Err(format!("stay {connection} had {longest} s after the outage"));
+                return Err(format!(
+                    "stay {connection} had {longest} s after the outage"
+                ));
             }
         }
         Ok(())
@@ -120,8 +123,4 @@ impl Invariant for SilentAlone {
         }
         Ok(())
     }
-}
-
-fn signed(n: u64) -> i64 {
-    i64::try_from(n).unwrap_or(i64::MAX)
 }

@@ -30,7 +30,9 @@ impl Invariant for WrittenFirst {
                 };
                 let is_repeatable = intent.class == IntentClass::Repeatable;
                 if !is_repeatable && written.state == IntentState::Pending {
-                    return Err(format!("intent {key} leaves and is not written as submitted"));
+                    return Err(format!(
+                        "intent {key} leaves and is not written as submitted"
+                    ));
                 }
                 let times = self.left.entry(key).or_default();
                 *times += 1;
@@ -53,7 +55,9 @@ impl Invariant for WrittenFirst {
             }
             Seen::Committed { changeset, .. } => {
                 for write in &changeset.rows {
-                    let Write::Update(Row::Intent(intent)) = write else { continue };
+                    let Write::Update(Row::Intent(intent)) = write else {
+                        continue;
+                    };
                     let is_done = self.done.contains_key(&intent.key);
                     if intent.state == IntentState::Confirmed && !is_done {
                         return Err(format!("intent {} is confirmed, not done", intent.key));

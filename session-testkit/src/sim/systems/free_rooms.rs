@@ -74,12 +74,16 @@ impl System for FreeRooms {
     fn set_up(&mut self, choices: &mut Choices, scenery: &mut Scenery) {
         let clients = 3 + choices.below(6);
         for n in 0..clients {
-            let Ok(signer) = LocalSigner::from_bytes(&sha256(&n.to_be_bytes())) else { continue };
+            let Ok(signer) = LocalSigner::from_bytes(&sha256(&n.to_be_bytes())) else {
+                continue;
+            };
             let wallet = signer.wallet();
             match choices.weighted(&[5, 3, 2, 1]) {
                 0 => scenery.credit_seconds.push((wallet, 1_800)),
                 // Nearly spent, so that it runs out.
-                1 => scenery.credit_seconds.push((wallet, choices.between(60, 240))),
+                1 => scenery
+                    .credit_seconds
+                    .push((wallet, choices.between(60, 240))),
                 2 => scenery.named.push(wallet),
                 _ => {}
             }
@@ -115,14 +119,18 @@ impl System for FreeRooms {
     }
 
     fn heard(&mut self, request: &Request, reply: &Reply, stage: &mut Stage<'_>) {
-        let Some(client) = self.clients.get_mut(request.client) else { return };
+        let Some(client) = self.clients.get_mut(request.client) else {
+            return;
+        };
         if matches!(reply, Reply::Failed(ExecuteError::IdempotencyMismatch)) {
             stage.reach("a key was used for two requests");
         }
         let refusal = reply.refused::<RoomRefusal>();
         match request.ask.name() {
             "auth.nonce" => {
-                client.nonces.extend(reply.granted::<NonceIssued>().map(|issued| issued.nonce));
+                client
+                    .nonces
+                    .extend(reply.granted::<NonceIssued>().map(|issued| issued.nonce));
             }
             "auth.verify" => stage.reach(match reply {
                 Reply::Granted(_) => "a wallet signed in",
@@ -179,9 +187,7 @@ impl System for FreeRooms {
     fn unresolved(&self, world: &World) -> Vec<String> {
         let left = world.rows().filter_map(|(key, _, row)| match row {
             Row::Intent(intent) if !intent.is_settled() => Some(format!("{key} is not settled")),
-            Row::Room(room) if room.unjoined_until.is_some() => {
-                Some(format!("{key} is unjoined"))
-            }
+            Row::Room(room) if room.unjoined_until.is_some() => Some(format!("{key} is unjoined")),
             Row::Seat(seat) if seat.is_live() => Some(format!("{key} is live")),
             _ => None,
         });
@@ -314,7 +320,11 @@ where
 }
 
 fn create(wallet: Wallet, choices: &mut Choices) -> Arc<dyn Ask> {
-    let visibility = if choices.chance(300) { Visibility::Private } else { Visibility::Open };
+    let visibility = if choices.chance(300) {
+        Visibility::Private
+    } else {
+        Visibility::Open
+    };
     let command = CreateRoom {
         wallet,
         visibility,
@@ -328,7 +338,9 @@ fn sign_in(client: &Client, choices: &mut Choices) -> Arc<dyn Ask> {
     let Some(nonce) = choices.pick(&client.nonces).cloned() else {
         return asked("auth.nonce", IssueNonce { wallet });
     };
-    let signature = client.signer.sign_prehash(&eip191::digest(nonce.as_bytes()));
+    let signature = client
+        .signer
+        .sign_prehash(&eip191::digest(nonce.as_bytes()));
     let command = SignIn {
         wallet,
         nonce,
@@ -358,7 +370,11 @@ struct Query(Option<Wallet>);
 
 impl Ask for Query {
     fn name(&self) -> &'static str {
-        if self.0.is_some() { "query.credits" } else { "query.rooms" }
+        if self.0.is_some() {
+            "query.credits"
+        } else {
+            "query.rooms"
+        }
     }
 
     fn run(&self, ports: Ports, _: Option<Once>) -> Asking {

@@ -57,10 +57,15 @@ impl System for Intents {
     fn next(&mut self, stage: &mut Stage<'_>) -> Option<Request> {
         // The same again, by another request, is the same intent.
         let again = stage.choices.weighted(&[3, 2]) == 1;
-        let known = again.then(|| stage.choices.pick(&self.started).copied()).flatten();
+        let known = again
+            .then(|| stage.choices.pick(&self.started).copied())
+            .flatten();
         let start = known.unwrap_or_else(|| {
-            let classes =
-                [IntentClass::Queryable, IntentClass::AtMostOnce, IntentClass::Repeatable];
+            let classes = [
+                IntentClass::Queryable,
+                IntentClass::AtMostOnce,
+                IntentClass::Repeatable,
+            ];
             Start {
                 number: u32::try_from(self.started.len()).unwrap_or(u32::MAX),
                 class: classes[stage.choices.below(3)],
