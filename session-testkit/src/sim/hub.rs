@@ -11,6 +11,7 @@ use session_core::changeset::Changeset;
 use session_core::outage::Service;
 use session_core::outbox::Intent;
 use session_core::policy::Policy;
+use session_core::service::INSTANT_KEPT_MAX;
 use session_core::types::{IntentKey, Timestamp, Wallet};
 
 use super::backend::Backend;
@@ -22,9 +23,6 @@ use super::{Choices, Violation};
 /// Longest time between two looks at the clock in which a process counts as running, as in the
 /// clock of `session-axum`.
 const PAUSE_MAX_SECONDS: u64 = 3;
-
-/// As in the driver: how old the instant of a decision may be when its rows have been read.
-const INSTANT_KEPT_SECONDS_MAX: u64 = session_core::service::INSTANT_KEPT_MAX.get();
 
 /// The state of a run behind one lock, which nobody ever waits for: there is one thread.
 #[derive(Debug)]
@@ -198,6 +196,7 @@ impl Inner {
             looked_at: self.now,
             shown: Timestamp::from_unix(self.now),
             ahead: 0,
+            alive_since: Timestamp::from_unix(self.now),
         };
         self.acting.get(&self.current).copied().unwrap_or(unknown)
     }
@@ -312,9 +311,10 @@ impl Inner {
             looked_at: self.now,
             shown,
             ahead: last_beat(self.backend.world()).map_or(own, |at| own.max(signed(at) - now)),
+            alive_since: self.alive_since(server).unwrap_or(shown),
         };
         let is_kept = self.acting.get(&self.current).is_some_and(|before| {
-            before.server == server && self.now - before.looked_at <= INSTANT_KEPT_SECONDS_MAX
+            before.server == server && shown.since(before.shown) <= INSTANT_KEPT_MAX
         });
         if !is_kept || self.is_quiet {
             self.acting.insert(self.current, by);

@@ -542,12 +542,13 @@ impl Run {
             if !inner.servers[server].serves(now) {
                 return;
             }
-            inner.look(server);
+            inner.current = 0;
+            let shown = inner.look(server);
+            inner.looked(server, shown);
             if inner.is_store_down() {
                 return;
             }
             inner.is_quiet = true;
-            inner.current = 0;
         }
         let mut beating = std::pin::pin!(beat(&self.ports[server]));
         let polled = Pin::as_mut(&mut beating).poll(&mut Context::from_waker(Waker::noop()));

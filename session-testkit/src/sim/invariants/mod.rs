@@ -50,6 +50,8 @@ pub struct By {
     pub shown: Timestamp,
     /// By how many seconds the time that servers share was ahead of true time, at least.
     pub ahead: i64,
+    /// Since when the process knew that it ran without a pause, by its clock.
+    pub alive_since: Timestamp,
 }
 
 /// Something that happened, at the instant at which it did.

@@ -18,7 +18,7 @@ pub struct SilentAlone {
     shown: BTreeMap<usize, i64>,
     /// The first look after each span in which all were dead.
     resumed: Vec<(i64, i64)>,
-    was_dead: bool,
+    dead_from: Option<i64>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -37,9 +37,11 @@ impl SilentAlone {
         let beat = last_beat(truth.world).map(|at| signed(at) - now);
         self.shown.insert(by.server, shown);
         let missed = signed(truth.policy.outage.missed_after_seconds.get());
-        if self.was_dead {
-            self.was_dead = false;
-            if beat.is_some_and(|beat| shown - beat > missed) {
+        if let Some(from) = self.dead_from.take() {
+            let alive_since = signed(by.alive_since.unix()) - now;
+            // Shorter, some process may rightly say that it was alive all the time.
+            let is_outage = now - from > missed && alive_since > beat.unwrap_or(alive_since);
+            if is_outage && beat.is_some_and(|beat| shown - beat > missed) {
                 self.resumed.push((now, shown));
             }
         }
@@ -116,7 +118,7 @@ impl Invariant for SilentAlone {
 
     fn see(&mut self, seen: &Seen<'_>, truth: Truth<'_>) -> Result<(), String> {
         match seen {
-            Seen::Alive(false) => self.was_dead = true,
+            Seen::Alive(false) => self.dead_from = Some(signed(truth.now)),
             Seen::Looked(by) => self.looked(*by, truth),
             Seen::Committed { by, changeset, .. } => return self.wrote(*by, changeset, truth),
             _ => {}
