@@ -49,6 +49,8 @@ pub(crate) struct Inner {
     pub(crate) servers: Vec<Server>,
     pub(crate) store_down_until: u64,
     pub(crate) entropy: u64,
+    /// Who has just drawn random values: an execution begins so, and looks at its clock next.
+    pub(crate) has_drawn: Option<TaskId>,
     pub(crate) named: Vec<Wallet>,
     pub(crate) verified: Vec<Wallet>,
     pub(crate) outside: Outside,
@@ -174,6 +176,7 @@ impl Inner {
             servers: Vec::new(),
             store_down_until: 0,
             entropy: 0,
+            has_drawn: None,
             named: Vec::new(),
             verified: Vec::new(),
             outside: Outside::default(),
@@ -300,8 +303,8 @@ impl Inner {
         }
     }
 
-    /// A task looked at its clock. The driver looks again to see whether its instant is too old,
-    /// so the older look is kept until then.
+    /// A task looked at its clock. The driver looks a second time to see whether the instant of its
+    /// decision is too old; until it is, the first look counts.
     pub(crate) fn looked(&mut self, server: usize, shown: Timestamp) {
         let now = signed(self.now);
         let own = signed(shown.unix()) - now;
@@ -313,10 +316,12 @@ impl Inner {
             ahead: last_beat(self.backend.world()).map_or(own, |at| own.max(signed(at) - now)),
             alive_since: self.alive_since(server).unwrap_or(shown),
         };
-        let is_kept = self.acting.get(&self.current).is_some_and(|before| {
-            before.server == server && shown.since(before.shown) <= INSTANT_KEPT_MAX
-        });
-        if !is_kept || self.is_quiet {
+        let begins = self.has_drawn.take() == Some(self.current);
+        let is_kept = !begins
+            && self.acting.get(&self.current).is_some_and(|before| {
+                before.server == server && shown.since(before.shown) <= INSTANT_KEPT_MAX
+            });
+        if !is_kept {
             self.acting.insert(self.current, by);
         }
         self.see(&Seen::Looked(by));

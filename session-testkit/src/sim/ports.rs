@@ -105,6 +105,7 @@ impl Entropy for Port {
         if buffer.len() == 16 && inner.strike(&[Fault::EntropyFailed]).is_some() {
             return Err(unavailable_port("entropy"));
         }
+        inner.has_drawn = Some(inner.current);
         for chunk in buffer.chunks_mut(8) {
             inner.entropy = inner.entropy.wrapping_add(0x9e37_79b9_7f4a_7c15);
             let mut word = inner.entropy;
