@@ -8,7 +8,7 @@ use session_core::room::Departure;
 use session_core::types::{ConnectionId, Timestamp};
 
 use super::{By, Invariant, Seen, Truth};
-use crate::sim::hub::{last_beat, signed};
+use crate::sim::hub::signed;
 
 /// Nobody is evicted for silence who was heard lately.
 #[derive(Debug, Default)]
@@ -16,9 +16,8 @@ pub struct SilentAlone {
     heard: BTreeMap<ConnectionId, Heard>,
     /// By server: how far its clock was ahead of true time when it was looked at last.
     shown: BTreeMap<usize, i64>,
-    /// The first look after each span in which all were dead.
+    /// True time at which each outage was written down, and how far its end was ahead of it.
     resumed: Vec<(i64, i64)>,
-    dead_from: Option<i64>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -34,17 +33,7 @@ impl SilentAlone {
     fn looked(&mut self, by: By, truth: Truth<'_>) {
         let now = signed(truth.now);
         let shown = signed(by.shown.unix()) - now;
-        let beat = last_beat(truth.world).map(|at| signed(at) - now);
         self.shown.insert(by.server, shown);
-        let missed = signed(truth.policy.outage.missed_after_seconds.get());
-        if let Some(from) = self.dead_from.take() {
-            let alive_since = signed(by.alive_since.unix()) - now;
-            // Shorter, some process may rightly say that it was alive all the time.
-            let is_outage = now - from > missed && alive_since > beat.unwrap_or(alive_since);
-            if is_outage && beat.is_some_and(|beat| shown - beat > missed) {
-                self.resumed.push((now, shown));
-            }
-        }
         for heard in self.heard.values_mut() {
             heard.high = heard.high.max(shown);
         }
@@ -67,6 +56,10 @@ impl SilentAlone {
             }
         }
         for entry in &changeset.journal {
+            if let Fact::Outage { to, .. } = &entry.fact {
+                let now = signed(truth.now);
+                self.resumed.push((now, signed(to.unix()) - now));
+            }
             let Fact::Left {
                 connection, why, ..
             } = &entry.fact
@@ -97,7 +90,7 @@ impl SilentAlone {
                 "stay {connection} was silent for at most {longest} s"
             ));
         }
-        // A decision that was taken before the outage knows nothing of it.
+        // A decision that was taken before it was written down may know nothing of it.
         let looked_at = signed(by.looked_at);
         if let Some(&resumed) = self.resumed.iter().rfind(|(at, _)| *at <= looked_at) {
             let longest = silence(resumed);
@@ -118,7 +111,6 @@ impl Invariant for SilentAlone {
 
     fn see(&mut self, seen: &Seen<'_>, truth: Truth<'_>) -> Result<(), String> {
         match seen {
-            Seen::Alive(false) => self.dead_from = Some(signed(truth.now)),
             Seen::Looked(by) => self.looked(*by, truth),
             Seen::Committed { by, changeset, .. } => return self.wrote(*by, changeset, truth),
             _ => {}
