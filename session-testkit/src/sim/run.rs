@@ -43,6 +43,7 @@ pub struct Plan {
     keeps_lines: bool,
     backend: Box<dyn Backend>,
     wrap: Option<Wrap>,
+    judge: Option<&'static str>,
 }
 
 impl fmt::Debug for Plan {
@@ -68,6 +69,7 @@ impl Plan {
             keeps_lines: false,
             backend: Box::new(Honest::default()),
             wrap: None,
+            judge: None,
         }
     }
 
@@ -89,6 +91,13 @@ impl Plan {
     #[must_use]
     pub fn on(mut self, backend: Box<dyn Backend>) -> Self {
         self.backend = backend;
+        self
+    }
+
+    /// Judged by the invariant of this name alone.
+    #[must_use]
+    pub const fn judged_by(mut self, invariant: &'static str) -> Self {
+        self.judge = Some(invariant);
         self
     }
 
@@ -183,6 +192,11 @@ impl Run {
         (inner.named, inner.verified) = (scenery.named.clone(), scenery.verified.clone());
         inner.invariants = invariants::common();
         inner.invariants.extend(system.invariants());
+        if let Some(judge) = plan.judge {
+            inner
+                .invariants
+                .retain(|invariant| invariant.name() == judge);
+        }
         inner.chances = Chances::draw(&mut inner.choices);
         inner.entropy = inner.choices.between(0, u64::from(u32::MAX) - 1);
         let servers = 1 + inner.choices.weighted(&[2, 4, 3]);

@@ -92,7 +92,7 @@ impl SilentAlone {
         }
         // A decision that was taken before it was written down may know nothing of it.
         let looked_at = signed(by.looked_at);
-        if let Some(&resumed) = self.resumed.iter().rfind(|(at, _)| *at <= looked_at) {
+        if let Some(&resumed) = self.resumed.iter().rfind(|(at, _)| *at < looked_at) {
             let longest = silence(resumed);
             if longest <= allowed {
                 return Err(format!(
