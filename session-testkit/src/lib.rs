@@ -12,6 +12,7 @@
 //! | `conformance` | the public suite for stores (feature `conformance`) |
 //! | `model` | strategies and the naive room-and-ledger model (feature `model`) |
 //! | `races` | many requests at one instant, against any store (feature `races`) |
+//! | `sim` | a seeded simulator of clients, servers, store and outside (feature `sim`) |
 
 pub mod bench;
 #[cfg(feature = "conformance")]
@@ -24,4 +25,6 @@ pub mod memory;
 pub mod model;
 #[cfg(feature = "races")]
 pub mod races;
+#[cfg(feature = "sim")]
+pub mod sim;
 pub mod time;

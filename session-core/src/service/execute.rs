@@ -16,7 +16,7 @@ use crate::ports::{
     Answer, CommitError, Fresh, PortError, PortErrorKind, Question, Read, Snapshot, StoreError,
     StoreErrorKind,
 };
-use crate::types::{IntentKey, Timestamp};
+use crate::types::{IntentKey, Seconds, Timestamp};
 
 /// How often a command is decided anew because the world moved on. Each time some other command
 /// has succeeded, so this many in a row means a row that everybody wants at once.
@@ -25,10 +25,17 @@ pub const CONFLICTS_MAX: usize = 64;
 /// How many questions one decision may ask.
 pub const QUESTIONS_MAX: usize = 8;
 
+/// How old the instant of a request may be when its rows have been read. A process can stand still
+/// in between; with an older instant it would take the beat of now for one of a clock gone wrong
+/// ([`skew_max_seconds`](crate::outage::OutagePolicy::skew_max_seconds)), take it back, and decide
+/// in the past.
+pub const INSTANT_KEPT_MAX: Seconds = Seconds::new(15);
+
 /// What a decision may know besides its rows: one instant, the numbers, and random values.
 #[derive(Debug, Clone, Copy)]
 pub struct Context<'a> {
-    /// The instant of the request, the same for all of it.
+    /// The instant of the request, the same for all of it; a later one only where reading took
+    /// longer than [`INSTANT_KEPT_MAX`].
     pub now: Timestamp,
     /// Since when this process has run without a pause, where that is known.
     pub alive_since: Option<Timestamp>,
@@ -189,7 +196,7 @@ pub async fn execute_once<C: Command>(
     once: Option<&Once>,
 ) -> Result<Result<C::Reply, C::Refusal>, ExecuteError> {
     let fresh = Fresh::draw(&*ports.entropy)?;
-    let cx = Context {
+    let mut cx = Context {
         now: ports.clock.now(),
         alive_since: ports.clock.alive_since(),
         policy: &ports.policy,
@@ -203,6 +210,12 @@ pub async fn execute_once<C: Command>(
             return Ok(answer);
         }
         let view = command.load(ports, &cx).await?;
+        let read_at = ports.clock.now();
+        if read_at.since(cx.now) > INSTANT_KEPT_MAX {
+            cx.now = read_at;
+            cx.alive_since = ports.clock.alive_since();
+            continue;
+        }
         let mut decision = decide(ports, command, &view, &cx, &mut answers).await?;
         if let Some(once) = once {
             decision.changeset.idempotency = Some(record(once, &decision, cx.now)?);

@@ -7,8 +7,8 @@ mod work;
 
 pub use deliver::{Deliver, deliver};
 pub use execute::{
-    Answers, CONFLICTS_MAX, Command, Context, Decision, ExecuteError, Never, QUESTIONS_MAX,
-    Verdict, execute, execute_once,
+    Answers, CONFLICTS_MAX, Command, Context, Decision, ExecuteError, INSTANT_KEPT_MAX, Never,
+    QUESTIONS_MAX, Verdict, execute, execute_once,
 };
 pub use query::{ActiveRoom, active_rooms, credits, stay_receipt};
 pub use work::{CLAIM_ROWS_MAX, Expire, Worked, beat, work_lane};

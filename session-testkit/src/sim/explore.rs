@@ -1,0 +1,274 @@
+//! Small models, every interleaving of which is tried.
+//!
+//! A model is a world, and a few tasks on a few servers. Each run plays one list of choices: which
+//! task goes on at each await, whether it dies there instead, and when time passes. The next run
+//! takes the last choice that had an alternative and takes that one, until there is none: stateless
+//! model checking, on the core's own code.
+//!
+//! Calls wait before they take effect and not after: between an effect and the next wait nothing
+//! happens that others could see, so a wait there would only repeat interleavings. A reply that is
+//! lost after its effect is the same as a death at the next wait, or after the end.
+
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use session_core::changeset::{Lane, World};
+use session_core::policy::Policy;
+use session_core::service::{deliver, work_lane};
+use session_core::types::{IntentKey, Seconds, Timestamp, Wallet};
+
+use super::backend::Backend;
+use super::hub::{Hub, Inner, Server};
+use super::invariants::Invariant;
+use super::ports::ports_of;
+use super::tasks::{Kind, Output, Task, Work};
+use super::{Ask, Choices, Reply, Violation};
+
+/// A small model.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Model {
+    /// True time when it begins.
+    pub begin: Timestamp,
+    /// How far each server's clock is ahead; negative is behind.
+    pub clocks: Vec<i64>,
+    /// The numbers.
+    pub policy: Policy,
+    /// Who is verified.
+    pub verified: Vec<Wallet>,
+    /// What goes on at once.
+    pub tasks: Vec<Step>,
+    /// How many tasks may die where they wait.
+    pub deaths_max: usize,
+    /// Spans of time of which each passes once, at any instant.
+    pub passes: Vec<Seconds>,
+    /// What must hold besides what must hold of all.
+    pub invariants: Vec<Box<dyn Invariant>>,
+}
+
+/// One of the tasks of a model.
+#[derive(Debug, Clone)]
+#[allow(clippy::exhaustive_enums, reason = "a task is one of the three")]
+pub enum Step {
+    /// A request on a server.
+    Ask(usize, Arc<dyn Ask>),
+    /// The first attempt at an intent, by the request that wrote it down.
+    Dispatch(usize, IntentKey),
+    /// One pass over a lane on a server.
+    Work(usize, Lane),
+}
+
+/// How one run of a model ended.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Ended<'a> {
+    /// What is stored.
+    pub world: &'a World,
+    /// The replies to requests, in the order of the tasks; `None` for what died or is no request.
+    pub replies: &'a [Option<Reply>],
+}
+
+/// What trying everything came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Explored {
+    /// How many histories there are.
+    pub runs: u64,
+    /// Of the first that broke something: what, and its choices.
+    pub broken: Option<(Violation, Vec<u32>)>,
+}
+
+impl Model {
+    /// One server after another with true clocks, nobody dies, no time passes.
+    #[must_use]
+    pub fn new(begin: Timestamp, servers: usize) -> Self {
+        Self {
+            begin,
+            clocks: vec![0; servers],
+            policy: Policy::default(),
+            verified: Vec::new(),
+            tasks: Vec::new(),
+            deaths_max: 0,
+            passes: Vec::new(),
+            invariants: super::invariants::common(),
+        }
+    }
+}
+
+/// Tries every history of a model, until one breaks something or `runs_max` is reached.
+///
+/// `model` and `backend` are asked for anew for each history. `judge` looks at how it ended.
+pub fn explore(
+    model: &dyn Fn() -> Model,
+    backend: &dyn Fn() -> Box<dyn Backend>,
+    judge: &dyn Fn(&Ended<'_>) -> Result<(), String>,
+    runs_max: u64,
+) -> Explored {
+    let mut runs = 0;
+    let mut prefix = Some(Vec::new());
+    while let Some(list) = prefix {
+        runs += 1;
+        let (violation, choices) = play(model(), backend(), judge, Choices::recorded(list));
+        if violation.is_some() || runs >= runs_max {
+            let broken = violation.map(|violation| (violation, choices.taken().to_vec()));
+            return Explored { runs, broken };
+        }
+        prefix = next(&choices);
+    }
+    Explored { runs, broken: None }
+}
+
+/// The next list in order: the last choice that has an alternative takes it.
+fn next(choices: &Choices) -> Option<Vec<u32>> {
+    let (taken, widths) = (choices.taken(), choices.widths());
+    let place = taken
+        .iter()
+        .zip(widths)
+        .rposition(|(choice, width)| choice + 1 < *width)?;
+    let mut list = taken[..=place].to_vec();
+    list[place] += 1;
+    Some(list)
+}
+
+fn play(
+    model: Model,
+    backend: Box<dyn Backend>,
+    judge: &dyn Fn(&Ended<'_>) -> Result<(), String>,
+    choices: Choices,
+) -> (Option<Violation>, Choices) {
+    let mut inner = Inner::new(choices, backend, model.begin.unix());
+    inner.policy = model.policy;
+    inner.waits_after = false;
+    inner.invariants = model.invariants;
+    inner.verified = model.verified;
+    inner
+        .servers
+        .extend(model.clocks.iter().map(|&offset| Server {
+            offset,
+            is_up: true,
+            is_ready: true,
+            ..Server::default()
+        }));
+    for server in 0..inner.servers.len() {
+        inner.start_clock(server);
+    }
+    let hub = Arc::new(Hub::new(inner));
+    let mut playing = Playing {
+        tasks: Vec::new(),
+        replies: vec![None; model.tasks.len()],
+        deaths_left: model.deaths_max,
+        passes: model.passes,
+        hub,
+    };
+    for (place, step) in model.tasks.iter().enumerate() {
+        playing.begin(place, step, model.policy);
+    }
+    while playing.go_on() {}
+    let mut inner = playing.hub.lock();
+    let ended = Ended {
+        world: inner.backend.world(),
+        replies: &playing.replies,
+    };
+    let judged = judge(&ended);
+    if let Err(what) = judged {
+        let step = inner.step;
+        Violation::first(&mut inner.violation, "model", what, step);
+    }
+    (inner.violation.take(), inner.choices.clone())
+}
+
+struct Playing {
+    hub: Arc<Hub>,
+    tasks: Vec<(usize, Task)>,
+    replies: Vec<Option<Reply>>,
+    deaths_left: usize,
+    passes: Vec<Seconds>,
+}
+
+impl Playing {
+    fn begin(&mut self, place: usize, step: &Step, policy: Policy) {
+        let (server, work): (usize, Work) = match step {
+            Step::Ask(server, ask) => {
+                let asking = ask.run(ports_of(&self.hub, *server, policy), None);
+                (
+                    *server,
+                    Box::pin(async move { Output::Answered(asking.await) }),
+                )
+            }
+            Step::Dispatch(server, key) => {
+                let (ports, key) = (ports_of(&self.hub, *server, policy), *key);
+                let work = Box::pin(async move {
+                    let _ = deliver(&ports, key, None).await;
+                    Output::Over
+                });
+                (*server, work)
+            }
+            Step::Work(server, lane) => {
+                let (ports, lane) = (ports_of(&self.hub, *server, policy), *lane);
+                let work = Box::pin(async move { Output::Worked(work_lane(&ports, lane).await) });
+                (*server, work)
+            }
+        };
+        let id = {
+            let mut inner = self.hub.lock();
+            inner.task_next += 1;
+            inner.task_next
+        };
+        let task = Task {
+            id,
+            server,
+            kind: Kind::Request(place),
+            future: work,
+            not_before: 0,
+        };
+        self.tasks.push((place, task));
+    }
+
+    /// One choice: who goes on, who dies, or that time passes. False when nothing is left.
+    fn go_on(&mut self) -> bool {
+        let going = self.tasks.len();
+        let (dying, passing) = match (going, self.deaths_left) {
+            // Once everything is over, that time passes makes no difference.
+            (0, _) => return false,
+            (_, 0) => (0, self.passes.len().min(1)),
+            _ => (going, self.passes.len().min(1)),
+        };
+        let choice = {
+            let mut inner = self.hub.lock();
+            inner.step += 1;
+            inner.choices.below(going + passing + dying)
+        };
+        if choice < going {
+            self.poll(choice);
+        } else if choice < going + passing {
+            let span = self.passes.remove(0);
+            let mut inner = self.hub.lock();
+            inner.now += span.get();
+        } else {
+            self.deaths_left -= 1;
+            self.tasks.remove(choice - going - passing);
+        }
+        let mut inner = self.hub.lock();
+        if inner.world_has_changed {
+            inner.check();
+        }
+        inner.violation.is_none()
+    }
+
+    fn poll(&mut self, place: usize) {
+        let Some((_, task)) = self.tasks.get_mut(place) else {
+            return;
+        };
+        self.hub.lock().current = task.id;
+        let polled = task
+            .future
+            .as_mut()
+            .poll(&mut Context::from_waker(Waker::noop()));
+        if let Poll::Ready(output) = polled {
+            let (number, _) = self.tasks.remove(place);
+            if let Output::Answered(reply) = output {
+                self.replies[number] = Some(reply);
+            }
+        }
+    }
+}

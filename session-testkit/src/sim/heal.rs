@@ -1,0 +1,130 @@
+//! After the last fault: everything that was begun comes to an end, in bounded time.
+
+use session_core::changeset::World;
+
+use super::run::Run;
+use super::{Violation, hub::Inner};
+
+/// Within this everything but what is kept on purpose has come to an end.
+const HEALED_AFTER_SECONDS_MAX: u64 = 1_200;
+
+/// After this, what is kept on purpose may be forgotten: the answers of a day.
+const KEPT_SECONDS: u64 = 25 * 3_600;
+
+/// Within this a due row is worked on once nothing fails.
+const OVERDUE_SECONDS_MAX: u64 = 40;
+
+/// How much time passes between two rounds.
+const ROUND_SECONDS: u64 = 4;
+
+/// Polls that a round needs at most: more is a task that never ends.
+const POLLS_MAX: usize = 100_000;
+
+impl Run {
+    /// Faults stop, clients are silent, all servers run with true clocks.
+    pub(super) fn heal(&mut self) {
+        if self.is_broken() {
+            return;
+        }
+        self.calm_down();
+        let begin = self.hub.lock().now;
+        loop {
+            self.round();
+            let now = self.hub.lock().now;
+            let left = self.unresolved();
+            if self.is_broken() {
+                return;
+            }
+            self.healed_after = now - begin;
+            if left.is_empty() {
+                break;
+            }
+            if self.healed_after > HEALED_AFTER_SECONDS_MAX {
+                return self.complain(&left, HEALED_AFTER_SECONDS_MAX);
+            }
+        }
+        self.hub.lock().now += KEPT_SECONDS;
+        for _ in 0..OVERDUE_SECONDS_MAX / ROUND_SECONDS {
+            self.round();
+        }
+        if !self.is_broken() {
+            let left = self.unresolved();
+            if !left.is_empty() {
+                self.complain(&left, KEPT_SECONDS);
+            }
+        }
+    }
+
+    fn calm_down(&mut self) {
+        let servers = {
+            let mut inner = self.hub.lock();
+            inner.current = 0;
+            inner.note(format_args!("no more faults"));
+            inner.chances.clear();
+            inner.store_down_until = 0;
+            for server in &mut inner.servers {
+                (server.offset, server.paused_until) = (0, 0);
+            }
+            inner.servers.len()
+        };
+        self.late_until.clear();
+        self.retries.clear();
+        self.held.clear();
+        let now = self.hub.lock().now;
+        for task in &mut self.tasks {
+            task.not_before = task.not_before.min(now);
+        }
+        for server in 0..servers {
+            let is_up = self.hub.lock().servers[server].is_up;
+            if !is_up {
+                self.start(server);
+            }
+        }
+        self.tell_alive();
+    }
+
+    /// Some time passes, and every task goes on until none can.
+    fn round(&mut self) {
+        self.pass(ROUND_SECONDS);
+        self.look_for_work(0);
+        for _ in 0..POLLS_MAX {
+            let Some(&first) = self.ready().first() else {
+                break;
+            };
+            self.poll(first);
+            self.after_step();
+            if self.is_broken() {
+                return;
+            }
+        }
+    }
+
+    fn unresolved(&self) -> Vec<String> {
+        let inner = self.hub.lock();
+        let world = inner.backend.world();
+        let mut left = self.system.unresolved(world);
+        left.extend(overdue(world, &inner));
+        if !self.tasks.is_empty() {
+            left.push(format!("{} tasks go on", self.tasks.len()));
+        }
+        left
+    }
+
+    fn complain(&self, left: &[String], seconds: u64) {
+        let mut inner = self.hub.lock();
+        let step = inner.step;
+        let what = format!("after {seconds} s without faults: {}", left.join("; "));
+        Violation::first(&mut inner.violation, "resolved", what, step);
+    }
+}
+
+/// Rows whose time is long past.
+fn overdue(world: &World, inner: &Inner) -> Vec<String> {
+    let due = world
+        .rows()
+        .filter_map(|(key, _, row)| Some((key, row.due()?)));
+    let overdue = due.filter(|(_, due)| due.at.unix() + OVERDUE_SECONDS_MAX < inner.now);
+    overdue
+        .map(|(key, due)| format!("{key} was due at {} in {}", due.at, due.lane.name()))
+        .collect()
+}

@@ -1,0 +1,426 @@
+//! Ports of one simulated server. Each call waits before and after it takes effect, and may fail
+//! in either place.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use session_core::changeset::{Changeset, Expect, Receipt, Rejection, Write};
+use session_core::outbox::{Intent, IntentClass, Outcome};
+use session_core::policy::Policy;
+use session_core::ports::{
+    Claim, Claimed, Clock, CommitError, Dispatcher, Effects, Entropy, NameRegistry, PortError,
+    PortErrorKind, Read, Store, StoreError, StoreErrorKind, StoredRow, VerificationMirror,
+};
+use session_core::service::{Ports, deliver};
+use session_core::types::{IntentKey, Timestamp, Wallet};
+
+use super::fault::Fault;
+use super::hub::{Hub, Inner, Waiting};
+use super::invariants::Seen;
+use super::tasks::{Kind, Output, Spawned};
+
+/// How long a request waits for an intent.
+const AWAIT_SECONDS: u64 = 5;
+
+/// How long the outside takes at most: whoever performs gives up before its lease ends.
+const SLOW_MAX_SECONDS: u64 = 20;
+
+/// All ports of a server.
+pub(crate) fn ports_of(hub: &Arc<Hub>, server: usize, policy: Policy) -> Ports {
+    let port = Arc::new(Port {
+        hub: hub.clone(),
+        server,
+    });
+    Ports {
+        store: port.clone(),
+        clock: port.clone(),
+        entropy: port.clone(),
+        names: port.clone(),
+        verifications: port.clone(),
+        effects: port.clone(),
+        dispatcher: port,
+        policy,
+    }
+}
+
+/// Every port at once.
+struct Port {
+    hub: Arc<Hub>,
+    server: usize,
+}
+
+impl fmt::Debug for Port {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Port({})", self.server)
+    }
+}
+
+#[async_trait]
+impl Store for Port {
+    async fn read(&self, reads: &[Read]) -> Result<Vec<Vec<StoredRow>>, StoreError> {
+        self.hub.pause().await;
+        let found = self.hub.lock().read(reads);
+        self.hub.pause_after().await;
+        found
+    }
+
+    async fn commit(&self, changeset: &Changeset) -> Result<Receipt, CommitError> {
+        self.hub.lock().begin_commit(changeset);
+        self.hub.pause().await;
+        let committed = self.hub.lock().commit(changeset);
+        self.hub.pause_after().await;
+        committed
+    }
+
+    async fn claim_due(&self, claim: &Claim) -> Result<Vec<Claimed>, StoreError> {
+        self.hub.pause().await;
+        let claimed = self.hub.lock().claim(claim);
+        self.hub.pause_after().await;
+        claimed
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.hub.lock().check_up()
+    }
+}
+
+impl Clock for Port {
+    fn now(&self) -> Timestamp {
+        let mut inner = self.hub.lock();
+        let shown = inner.look(self.server);
+        inner.looked(self.server, shown);
+        shown
+    }
+
+    fn alive_since(&self) -> Option<Timestamp> {
+        self.hub.lock().alive_since(self.server)
+    }
+}
+
+impl Entropy for Port {
+    fn fill(&self, buffer: &mut [u8]) -> Result<(), PortError> {
+        let mut inner = self.hub.lock();
+        // One draw of a request is four calls; it may fail in the first.
+        if buffer.len() == 16 && inner.strike(&[Fault::EntropyFailed]).is_some() {
+            return Err(unavailable_port("entropy"));
+        }
+        inner.has_drawn = Some(inner.current);
+        for chunk in buffer.chunks_mut(8) {
+            inner.entropy = inner.entropy.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mut word = inner.entropy;
+            word = (word ^ (word >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93);
+            word = (word ^ (word >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93);
+            chunk.copy_from_slice(&(word ^ (word >> 32)).to_be_bytes()[..chunk.len()]);
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl NameRegistry for Port {
+    async fn primary_name(&self, wallet: Wallet) -> Result<Option<String>, PortError> {
+        self.hub.pause().await;
+        let struck = self
+            .hub
+            .lock()
+            .strike(&[Fault::NamesFailed, Fault::NamesSlow]);
+        match struck {
+            Some(Fault::NamesFailed) => return Err(unavailable_port("name registry")),
+            Some(_) => self.slowly().await,
+            None => {}
+        }
+        let is_named = self.hub.lock().named.contains(&wallet);
+        Ok(is_named.then(|| "named".to_owned()))
+    }
+}
+
+#[async_trait]
+impl VerificationMirror for Port {
+    async fn verified_at(&self, wallet: Wallet) -> Result<Option<Timestamp>, PortError> {
+        self.hub.pause().await;
+        let mut inner = self.hub.lock();
+        if inner.strike(&[Fault::VerificationsFailed]).is_some() {
+            return Err(unavailable_port("verification mirror"));
+        }
+        let is_verified = inner.verified.contains(&wallet);
+        Ok(is_verified.then(|| Timestamp::from_unix(1)))
+    }
+}
+
+#[async_trait]
+impl Effects for Port {
+    async fn perform(&self, intent: &Intent) -> Outcome {
+        let until = self.hub.lock().leave(intent);
+        self.hub.pause().await;
+        let is_slow = self.hub.lock().strike(&[Fault::EffectSlow]).is_some();
+        if is_slow {
+            self.slowly().await;
+        }
+        let outcome = self.hub.lock().perform(intent, until);
+        self.hub.pause_after().await;
+        outcome
+    }
+
+    async fn ask(&self, intent: &Intent) -> Outcome {
+        self.hub.pause().await;
+        let outcome = self.hub.lock().ask(intent);
+        self.hub.pause_after().await;
+        outcome
+    }
+}
+
+#[async_trait]
+impl Dispatcher for Port {
+    async fn run(&self, key: IntentKey, ports: &Ports) -> Option<Intent> {
+        let (hub, ports) = (self.hub.clone(), ports.clone());
+        let task = {
+            let mut inner = self.hub.lock();
+            let task = inner.task_next;
+            inner.task_next += 1;
+            let future = Box::pin(async move {
+                let intent = deliver(&ports, key, None).await.ok().flatten();
+                hub.lock().delivered.insert(task, intent);
+                Output::Over
+            });
+            inner.spawned.push(Spawned {
+                task,
+                server: self.server,
+                kind: Kind::Dispatched,
+                future,
+            });
+            let until = inner.now + AWAIT_SECONDS;
+            let on = Some(task);
+            inner.wait(Waiting { until, on });
+            task
+        };
+        self.hub.pause().await;
+        let mut inner = self.hub.lock();
+        let intent = inner.delivered.remove(&task).flatten();
+        let intent = intent.filter(Intent::is_settled);
+        inner.reach(if intent.is_some() {
+            "a request heard how its intent ended"
+        } else {
+            "a request answered before its intent ended"
+        });
+        intent
+    }
+}
+
+impl Port {
+    async fn slowly(&self) {
+        let seconds = self.hub.lock().choices.between(1, SLOW_MAX_SECONDS);
+        self.hub.sleep(seconds).await;
+    }
+}
+
+impl Inner {
+    fn check_up(&self) -> Result<(), StoreError> {
+        if self.is_store_down() {
+            Err(unavailable("down"))
+        } else {
+            Ok(())
+        }
+    }
+
+    fn read(&mut self, reads: &[Read]) -> Result<Vec<Vec<StoredRow>>, StoreError> {
+        self.check_up()?;
+        if self.strike(&[Fault::ReadFailed]).is_some() {
+            return Err(unavailable("read failed"));
+        }
+        let found = self.backend.read(reads);
+        self.see(&Seen::Read {
+            reads,
+            found: &found,
+        });
+        Ok(found)
+    }
+
+    fn begin_commit(&mut self, changeset: &Changeset) {
+        if !self.is_quiet {
+            self.in_flight.insert(self.current, changeset.clone());
+        }
+    }
+
+    fn commit(&mut self, changeset: &Changeset) -> Result<Receipt, CommitError> {
+        self.in_flight.remove(&self.current);
+        self.check_up()?;
+        let struck = self.strike(&[Fault::CommitFailed, Fault::CommitReplyLost]);
+        if struck == Some(Fault::CommitFailed) {
+            return Err(unavailable("commit failed").into());
+        }
+        let committed = self.commit_now(changeset);
+        if struck.is_some() {
+            return Err(unavailable("reply lost").into());
+        }
+        Ok(committed?)
+    }
+
+    /// Commits for whoever is current.
+    pub(crate) fn commit_now(&mut self, changeset: &Changeset) -> Result<Receipt, Rejection> {
+        let committed = self.backend.commit(changeset);
+        match &committed {
+            Ok(receipt) => {
+                if !self.is_quiet {
+                    self.note(format_args!("  commits {}", Summary(changeset)));
+                    let written = self.written.entry(self.current).or_default();
+                    written.push(changeset.clone());
+                }
+                self.world_has_changed = true;
+                self.see(&Seen::Committed {
+                    by: self.by(),
+                    changeset,
+                    receipt,
+                });
+            }
+            Err(why) => {
+                self.note(format_args!(
+                    "  commit of {} refused: {why}",
+                    Summary(changeset)
+                ));
+                match why {
+                    Rejection::Fenced(_) => self.reach("a holder was fenced off"),
+                    Rejection::Taken(_) => self.reach("two wanted what only one may have"),
+                    Rejection::Conflict(_) => self.reach("a conflict was decided anew"),
+                    Rejection::Ledger(_) => self.reach("the ledger refused"),
+                    Rejection::Malformed(_) => self.reach("a changeset was malformed"),
+                }
+            }
+        }
+        committed
+    }
+
+    fn claim(&mut self, claim: &Claim) -> Result<Vec<Claimed>, StoreError> {
+        self.check_up()?;
+        let struck = self.strike(&[Fault::ClaimFailed, Fault::ClaimReplyLost]);
+        if struck == Some(Fault::ClaimFailed) {
+            return Err(unavailable("claim failed"));
+        }
+        let claimed = self.backend.claim(claim);
+        if !claimed.is_empty() {
+            let (lane, rows) = (claim.lane.name(), claimed.len());
+            self.note(format_args!("  claims {rows} of {lane}"));
+            self.world_has_changed = true;
+        }
+        self.see(&Seen::Claimed {
+            by: self.by(),
+            claim,
+            claimed: &claimed,
+        });
+        if struck.is_some() {
+            return Err(unavailable("reply lost"));
+        }
+        Ok(claimed)
+    }
+
+    /// An intent leaves; until when it may be performed.
+    fn leave(&mut self, intent: &Intent) -> u64 {
+        self.note(format_args!("  performs {}", intent.key));
+        self.see(&Seen::Leaving(intent));
+        let until = self.by().looked_at + self.policy.outbox.lease_seconds.get();
+        let trying = self.outside.trying.entry(intent.key).or_default();
+        *trying = until.max(*trying);
+        until
+    }
+
+    fn perform(&mut self, intent: &Intent, until: u64) -> Outcome {
+        // `Effects::ask` promises that what has not happened cannot any more.
+        if self.now >= until && intent.class != IntentClass::Repeatable {
+            self.reach("an effect was given up for its lease");
+            return Outcome::NoAnswer("out of time".to_owned());
+        }
+        let outcome = match self.strike(&[
+            Fault::EffectDoneUnanswered,
+            Fault::EffectNotDone,
+            Fault::EffectRefused,
+            Fault::EffectUnanswered,
+        ]) {
+            Some(Fault::EffectNotDone) => return Outcome::NotDone("not this time".to_owned()),
+            Some(Fault::EffectRefused) => return Outcome::Refused("no".to_owned()),
+            Some(Fault::EffectUnanswered) => return Outcome::NoAnswer("silence".to_owned()),
+            Some(_) => Outcome::NoAnswer("silence".to_owned()),
+            None => Outcome::Done,
+        };
+        *self.outside.done.entry(intent.key).or_default() += 1;
+        self.see(&Seen::Done(intent));
+        outcome
+    }
+
+    fn ask(&mut self, intent: &Intent) -> Outcome {
+        self.note(format_args!("  asks for {}", intent.key));
+        if self.strike(&[Fault::AskFailed]).is_some() {
+            return Outcome::NoAnswer("silence".to_owned());
+        }
+        let until = self.outside.trying.get(&intent.key).copied().unwrap_or(0);
+        if self.outside.done.contains_key(&intent.key) {
+            self.reach("asked, and it was done");
+            Outcome::Done
+        } else if self.now < until {
+            self.reach("asked too early to tell");
+            Outcome::NoAnswer("too early to tell".to_owned())
+        } else {
+            self.reach("asked, and it was not done");
+            Outcome::NotDone("never heard of it".to_owned())
+        }
+    }
+}
+
+fn unavailable(why: &str) -> StoreError {
+    StoreError {
+        kind: StoreErrorKind::Unavailable,
+        detail: why.to_owned(),
+    }
+}
+
+fn unavailable_port(port: &'static str) -> PortError {
+    PortError {
+        port,
+        kind: PortErrorKind::Unavailable,
+        detail: "simulated".to_owned(),
+    }
+}
+
+/// A changeset in a few words.
+struct Summary<'a>(&'a Changeset);
+
+impl fmt::Display for Summary<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut between = "";
+        for expect in &self.0.expect {
+            if let Expect::Claimed(key, fence) = expect {
+                write!(f, "{between}under claim {} of {}", fence.get(), short(key))?;
+                between = ", ";
+            }
+        }
+        for write in &self.0.rows {
+            match write {
+                Write::Delete(key) => write!(f, "{between}-{}", short(key))?,
+                Write::Insert(row) => write!(f, "{between}+{}", short(&row.key()))?,
+                Write::Update(row) => write!(f, "{between}{}", short(&row.key()))?,
+            }
+            between = ", ";
+        }
+        for order in &self.0.transfers {
+            let transfer = &order.transfer;
+            write!(f, "{between}{} {}", transfer.reason.name(), transfer.amount)?;
+            between = ", ";
+        }
+        for entry in &self.0.journal {
+            write!(f, "{between}“{}”", entry.fact.name())?;
+            between = ", ";
+        }
+        for intent in &self.0.intents {
+            write!(f, "{between}intent {}", intent.key)?;
+            between = ", ";
+        }
+        if let Some(record) = &self.0.idempotency {
+            write!(f, "{between}answer {}", record.key.key)?;
+        }
+        Ok(())
+    }
+}
+
+/// The name of a row, long identifiers cut.
+fn short(key: &session_core::changeset::Key) -> String {
+    key.to_string().chars().take(16).collect()
+}

@@ -1,0 +1,300 @@
+//! Small models, explored fully: every interleaving, with a death at any await.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use session_core::changeset::{Draft, Lane, World};
+use session_core::ledger::{AccountKey, AccountKind, Owner, VerifyCelo};
+use session_core::media::{Channel, MediaUid};
+use session_core::outbox::{Effect, Intent, IntentClass};
+use session_core::policy::Policy;
+use session_core::ports::Store;
+use session_core::room::{
+    CreateRoom, Heartbeat, JoinRoom, Joined, LeaveRoom, StayName, Visibility,
+};
+use session_core::service::{Command, execute};
+use session_core::types::{IntentKey, RoomId, Seconds, Unit, Wallet};
+use session_testkit::bench::Bench;
+use session_testkit::invariants::{live_seats, usage_by_wallet};
+use session_testkit::memory::MemoryStore;
+use session_testkit::sim::explore::{Ended, Explored, Model, Step, explore};
+use session_testkit::sim::{Asked, Backend, Honest};
+
+use crate::planted::{Bug, Planted};
+
+/// No model has as many histories.
+const RUNS_MAX: u64 = 2_000_000;
+
+/// What a model begins with, made by the driver itself.
+struct Stage {
+    bench: Bench,
+    store: Arc<MemoryStore>,
+}
+
+impl Stage {
+    fn new(capacity: u8) -> Self {
+        let (mut bench, store) = Bench::in_memory(7);
+        bench.ports.policy.rooms.capacity = capacity;
+        now(session_core::service::beat(&bench.ports)).unwrap();
+        Self { bench, store }
+    }
+
+    fn run<C: Command>(&self, command: &C) -> C::Reply {
+        match now(execute(&self.bench.ports, command)).unwrap() {
+            Ok(reply) => reply,
+            Err(refusal) => panic!("{refusal:?}"),
+        }
+    }
+
+    fn wallet(&self, n: u32) -> Wallet {
+        let wallet = Bench::wallet(n);
+        now(self.bench.endow(wallet, Seconds::new(1_800))).unwrap();
+        wallet
+    }
+
+    fn room(&self, host: Wallet) -> RoomId {
+        let command = CreateRoom {
+            wallet: host,
+            visibility: Visibility::Open,
+            ai_enabled: false,
+        };
+        self.run(&command).room
+    }
+
+    fn seat(&self, wallet: Wallet, room: RoomId) -> StayName {
+        let room = Some(room);
+        let Joined { connection, .. } = self.run(&JoinRoom { wallet, room });
+        StayName {
+            wallet,
+            room,
+            connection: Some(connection),
+        }
+    }
+
+    fn model(&self, tasks: Vec<Step>) -> Model {
+        let mut model = Model::new(self.bench.ports.clock.now(), 2);
+        model.policy = self.bench.ports.policy;
+        model.tasks = tasks;
+        model
+    }
+
+    fn world(&self) -> World {
+        self.store.world()
+    }
+}
+
+/// The memory store never waits.
+fn now<F: Future>(future: F) -> F::Output {
+    match std::pin::pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => output,
+        Poll::Pending => panic!("it waits"),
+    }
+}
+
+fn ask<C: Command + Clone + 'static>(server: usize, command: C) -> Step {
+    let name = "model";
+    Step::Ask(server, Arc::new(Asked { name, command }))
+}
+
+fn honest(world: &World) -> impl Fn() -> Box<dyn Backend> + '_ {
+    move || Box::new(Honest::around(world.clone()))
+}
+
+fn assert_clean(name: &str, explored: &Explored) {
+    println!("{name}: {} histories", explored.runs);
+    assert_eq!(explored.broken, None, "{name}");
+    assert!(explored.runs < RUNS_MAX, "{name} is not explored fully");
+}
+
+fn assert_broken(name: &str, invariant: &str, explored: &Explored) {
+    let (violation, _) = explored.broken.as_ref().expect("the bug is found");
+    println!("{name}, planted: history {}: {violation}", explored.runs);
+    assert_eq!(violation.invariant, invariant, "{name}: {violation}");
+}
+
+fn granted(ended: &Ended<'_>) -> usize {
+    let replies = ended.replies.iter().flatten();
+    replies
+        .filter(|reply| reply.granted::<Joined>().is_some())
+        .count()
+}
+
+/// Two wallets on two servers want the last place; in the second model the host leaves meanwhile.
+#[test]
+fn two_servers_and_one_seat() {
+    for host_leaves in [false, true] {
+        let stage = Stage::new(2);
+        let (host, second, third) = (stage.wallet(1), stage.wallet(2), stage.wallet(3));
+        let room = stage.room(host);
+        let hosted = stage.seat(host, room);
+        let model = || {
+            let join = |wallet| JoinRoom {
+                wallet,
+                room: Some(room),
+            };
+            let mut tasks = vec![ask(0, join(second)), ask(1, join(third))];
+            if host_leaves {
+                tasks.push(ask(0, LeaveRoom(hosted)));
+            }
+            let mut model = stage.model(tasks);
+            model.deaths_max = 1;
+            model
+        };
+        let judge = |ended: &Ended<'_>| {
+            let seats = live_seats(ended.world).count();
+            let told = granted(ended);
+            let nobody_died = ended.replies.iter().all(Option::is_some);
+            match (told, nobody_died && !host_leaves) {
+                (0 | 1, false) | (1, true) if seats <= 2 => Ok(()),
+                _ => Err(format!("{told} were told that they sit, {seats} do")),
+            }
+        };
+        let world = stage.world();
+        let explored = explore(&model, &honest(&world), &judge, RUNS_MAX);
+        assert_clean("two servers and one seat", &explored);
+    }
+}
+
+/// One wallet joins two rooms on two servers, while one of the rooms closes.
+#[test]
+fn one_wallet_on_two_servers() {
+    let stage = Stage::new(3);
+    let (first, second, wallet) = (stage.wallet(1), stage.wallet(2), stage.wallet(3));
+    let rooms = [stage.room(first), stage.room(second)];
+    let hosted = stage.seat(first, rooms[0]);
+    let model = || {
+        let join = |room| JoinRoom {
+            wallet,
+            room: Some(room),
+        };
+        let tasks = vec![
+            ask(0, join(rooms[0])),
+            ask(1, join(rooms[1])),
+            ask(1, LeaveRoom(hosted)),
+        ];
+        let mut model = stage.model(tasks);
+        model.deaths_max = 1;
+        model
+    };
+    let judge = |ended: &Ended<'_>| {
+        let seats = live_seats(ended.world)
+            .filter(|seat| seat.wallet == wallet)
+            .count();
+        if seats > 1 {
+            Err(format!("{seats} seats"))
+        } else {
+            Ok(())
+        }
+    };
+    let world = stage.world();
+    let explored = explore(&model, &honest(&world), &judge, RUNS_MAX);
+    assert_clean("one wallet on two servers", &explored);
+
+    let careless = || Planted::around(Bug::ForgetsUniques, world.clone());
+    let explored = explore(&model, &careless, &judge, RUNS_MAX);
+    assert_broken("one wallet on two servers", "one_seat", &explored);
+}
+
+/// A heartbeat and a worker both charge thirty seconds, while a bonus comes in.
+#[test]
+fn two_debits_and_one_grant() {
+    let mut stage = Stage::new(2);
+    let host = stage.wallet(1);
+    let room = stage.room(host);
+    let stay = stage.seat(host, room);
+    now(stage.bench.pass(Seconds::new(30))).unwrap();
+    let bonus = stage.bench.ports.policy.credits.bonus_grant.get();
+    stage.bench.ports.policy = Policy::default();
+    let model = || {
+        let tasks = vec![
+            ask(0, Heartbeat(stay)),
+            Step::Work(1, Lane::Seats),
+            ask(0, VerifyCelo { wallet: host }),
+        ];
+        let mut model = stage.model(tasks);
+        model.verified = vec![host];
+        model.deaths_max = 1;
+        model
+    };
+    let judge = |ended: &Ended<'_>| {
+        let used = usage_by_wallet(ended.world)
+            .get(&host)
+            .copied()
+            .unwrap_or_default()
+            .get();
+        let is_granted = given(ended.world, host) == bonus;
+        let left = balance(ended.world, host);
+        let expected = 1_800 + if is_granted { bonus } else { 0 } - used;
+        let nobody_died = ended.replies[0].is_some() && ended.replies[2].is_some();
+        let all_done = !nobody_died || (used == 30 && is_granted);
+        if left == expected && (used == 0 || used == 30) && all_done {
+            Ok(())
+        } else {
+            Err(format!("used {used}, bonus {is_granted}, left {left}"))
+        }
+    };
+    let world = stage.world();
+    let explored = explore(&model, &honest(&world), &judge, RUNS_MAX);
+    assert_clean("two debits and one grant", &explored);
+
+    let careless = || Planted::around(Bug::LostUpdate, world.clone());
+    let explored = explore(&model, &careless, &judge, RUNS_MAX);
+    assert_broken("two debits and one grant", "conservation", &explored);
+}
+
+/// Two workers and one intent: the first holder stands still until its lease is over.
+#[test]
+fn lease_takeover_with_a_paused_holder() {
+    for class in [
+        IntentClass::Queryable,
+        IntentClass::AtMostOnce,
+        IntentClass::Repeatable,
+    ] {
+        let stage = Stage::new(2);
+        let key = IntentKey::derive("model", &[]);
+        let effect = Effect::RemoveFromChannel {
+            channel: Channel::parse("model").unwrap(),
+            uid: MediaUid::new(1).unwrap(),
+        };
+        let mut draft = Draft::new();
+        draft.intent(Intent::new(
+            key,
+            class,
+            effect,
+            stage.bench.ports.clock.now(),
+        ));
+        now(stage.store.commit(&draft.finish())).unwrap();
+        let model = || {
+            let tasks = vec![Step::Work(0, Lane::Deliver), Step::Work(1, Lane::Deliver)];
+            let mut model = stage.model(tasks);
+            model.deaths_max = 1;
+            model.passes = vec![Seconds::new(30), Seconds::new(30)];
+            model
+        };
+        let judge = |_: &Ended<'_>| Ok(());
+        let world = stage.world();
+        let explored = explore(&model, &honest(&world), &judge, RUNS_MAX);
+        assert_clean(&format!("lease takeover, {class:?}"), &explored);
+
+        let careless = || Planted::around(Bug::SkipsTheFence, world.clone());
+        let explored = explore(&model, &careless, &judge, RUNS_MAX);
+        assert_broken(&format!("lease takeover, {class:?}"), "fenced", &explored);
+    }
+}
+
+fn account(world: &World, wallet: Wallet, kind: AccountKind) -> session_core::ledger::Account {
+    let key = AccountKey::new(Owner::Wallet(wallet), kind, Unit::Seconds);
+    match world.row(&session_core::changeset::Key::Account(key)) {
+        Some((_, session_core::changeset::Row::Account(account))) => *account,
+        _ => session_core::ledger::Account::empty(key),
+    }
+}
+
+fn balance(world: &World, wallet: Wallet) -> u64 {
+    account(world, wallet, AccountKind::Wallet).available()
+}
+
+fn given(world: &World, wallet: Wallet) -> u64 {
+    account(world, wallet, AccountKind::GrantBonus).debits_posted
+}

@@ -1,0 +1,379 @@
+//! Bugs that are planted on purpose, and the invariant that finds each.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use session_core::changeset::{
+    Changeset, Expect, Fact, Fence, Key, Lane, Receipt, Rejection, Row, World, Write, apply,
+};
+use session_core::ledger::{Order, usage};
+use session_core::media::Ttl;
+use session_core::outbox::{Intent, IntentState, Outcome};
+use session_core::ports::{
+    Claim, Claimed, CommitError, Effects, Read, Store, StoreError, StoredRow,
+};
+use session_core::service::Ports;
+use session_core::types::{ConnectionId, Id128, Seconds, TransferId, Wallet};
+use session_testkit::sim::{Backend, Choices, Honest, Plan, Wrap, run, systems};
+
+/// What a backend does wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Bug {
+    AcknowledgesBeforeItWrites,
+    AcknowledgesWithoutWriting,
+    ChargesPastALeave,
+    ForgetsAnswers,
+    ForgetsSubmissions,
+    ForgetsUniques,
+    HalfAChangeset,
+    HidesTheBeat,
+    LostUpdate,
+    ShortLease,
+    SkipsTheFence,
+    StaleReads,
+    TransferTwice,
+}
+
+/// A backend with a bug.
+#[derive(Debug)]
+pub(crate) struct Planted {
+    bug: Bug,
+    honest: Honest,
+    before: World,
+    waiting: Vec<Changeset>,
+    left: Vec<(Wallet, ConnectionId)>,
+    calls: u64,
+}
+
+impl Planted {
+    pub(crate) fn on_its_own(bug: Bug) -> Box<dyn Backend> {
+        Self::around(bug, World::new())
+    }
+
+    pub(crate) fn around(bug: Bug, world: World) -> Box<dyn Backend> {
+        Box::new(Self {
+            bug,
+            before: world.clone(),
+            honest: Honest::around(world),
+            waiting: Vec::new(),
+            left: Vec::new(),
+            calls: 0,
+        })
+    }
+
+    /// Some calls are right, so that a run gets somewhere.
+    fn now_and_then(&mut self) -> bool {
+        self.calls += 1;
+        self.calls % 5 == 0
+    }
+
+    /// On the rows alone that the changeset names, so that nobody else is seen to hold anything.
+    fn commit_alone(&mut self, changeset: &Changeset) -> Result<Receipt, Rejection> {
+        let world = self.honest.world();
+        let mut named = World::new();
+        for key in changeset.keys() {
+            if let Some((version, row)) = world.row(&key) {
+                named.put_row(*version, row.clone());
+            }
+            if let Some(work) = world.work(&key) {
+                named.put_work(key, *work);
+            }
+        }
+        let ids = changeset.transfer_ids();
+        for transfer in world
+            .transfers()
+            .filter(|transfer| ids.contains(&transfer.id))
+        {
+            named.put_transfer(*transfer);
+        }
+        let delta = apply(&named, changeset)?;
+        self.honest.world_mut().absorb(&delta);
+        Ok(delta.receipt)
+    }
+
+    /// As decided on the world before the last commit.
+    fn commit_late(&mut self, changeset: &Changeset) -> Result<Receipt, Rejection> {
+        let delta =
+            apply(&self.before, changeset).or_else(|_| apply(self.honest.world(), changeset))?;
+        self.before = self.honest.world().clone();
+        self.honest.world_mut().absorb(&delta);
+        Ok(delta.receipt)
+    }
+}
+
+impl Backend for Planted {
+    fn world(&self) -> &World {
+        self.honest.world()
+    }
+
+    fn read(&mut self, reads: &[Read]) -> Vec<Vec<StoredRow>> {
+        if self.bug == Bug::StaleReads && self.now_and_then() {
+            return reads.iter().map(|read| self.before.find(read)).collect();
+        }
+        let mut found = self.honest.read(reads);
+        // The beat itself reads one row.
+        if self.bug == Bug::HidesTheBeat && reads.len() > 1 {
+            for (read, rows) in reads.iter().zip(&mut found) {
+                if *read == Read::Row(Key::Service(())) {
+                    rows.clear();
+                }
+            }
+        }
+        found
+    }
+
+    fn commit(&mut self, changeset: &Changeset) -> Result<Receipt, Rejection> {
+        let mut changeset = changeset.clone();
+        match self.bug {
+            Bug::AcknowledgesBeforeItWrites => {
+                for waiting in std::mem::take(&mut self.waiting) {
+                    let _ = self.honest.commit(&waiting);
+                }
+                let delta = apply(self.honest.world(), &changeset)?;
+                if self.now_and_then() {
+                    self.waiting.push(changeset);
+                    return Ok(delta.receipt);
+                }
+            }
+            Bug::AcknowledgesWithoutWriting => {
+                let delta = apply(self.honest.world(), &changeset)?;
+                if self.now_and_then() {
+                    return Ok(delta.receipt);
+                }
+            }
+            Bug::ChargesPastALeave => {
+                for (wallet, connection) in std::mem::take(&mut self.left) {
+                    let at = session_core::types::Timestamp::from_unix(1_800_000_000);
+                    let version = session_core::changeset::Version::new(u64::MAX);
+                    let transfer = usage(wallet, connection, version, Seconds::new(1), at);
+                    let more = Changeset {
+                        transfers: vec![Order {
+                            transfer,
+                            guard: None,
+                        }],
+                        ..Changeset::default()
+                    };
+                    let _ = self.honest.commit(&more);
+                }
+                self.left.extend(
+                    changeset
+                        .journal
+                        .iter()
+                        .filter_map(|entry| match entry.fact {
+                            Fact::Left {
+                                wallet, connection, ..
+                            } => Some((wallet, connection)),
+                            _ => None,
+                        }),
+                );
+            }
+            Bug::ForgetsAnswers => changeset.idempotency = None,
+            Bug::ForgetsSubmissions => {
+                let is_submitted = |write: &Write| matches!(write, Write::Update(Row::Intent(intent)) if intent.state == IntentState::Submitted);
+                changeset.rows.retain(|write| !is_submitted(write));
+            }
+            Bug::ForgetsUniques => return self.commit_alone(&changeset),
+            Bug::HalfAChangeset => {
+                if self.now_and_then() {
+                    changeset.transfers.clear();
+                }
+            }
+            Bug::LostUpdate => return self.commit_late(&changeset),
+            Bug::SkipsTheFence => {
+                for expect in &mut changeset.expect {
+                    if let Expect::Claimed(key, fence) = expect {
+                        let now = self.honest.world().work(key);
+                        *fence = now.map_or(Fence::default(), |work| work.fence);
+                    }
+                }
+            }
+            Bug::StaleReads => self.before = self.honest.world().clone(),
+            Bug::TransferTwice => {
+                let mut again: Vec<Order> = changeset.transfers.clone();
+                for order in &mut again {
+                    let id = order.transfer.id.to_bytes();
+                    order.transfer.id = TransferId::derive("again", &[&id]);
+                }
+                changeset.transfers.extend(again);
+                // Where there is too little for both, it happens once.
+                if let Ok(receipt) = self.honest.commit(&changeset) {
+                    return Ok(receipt);
+                }
+                changeset.transfers.truncate(changeset.transfers.len() / 2);
+            }
+            Bug::HidesTheBeat | Bug::ShortLease => {}
+        }
+        self.honest.commit(&changeset)
+    }
+
+    fn claim(&mut self, claim: &Claim) -> Vec<Claimed> {
+        let mut claim = *claim;
+        if self.bug == Bug::ShortLease {
+            claim.lease = Seconds::new(2);
+        }
+        self.honest.claim(&claim)
+    }
+}
+
+/// A store between the driver and the simulated one.
+#[derive(Debug)]
+struct Between {
+    store: Arc<dyn Store>,
+    changes: fn(&mut Changeset),
+    hides: Option<Lane>,
+}
+
+#[async_trait]
+impl Store for Between {
+    async fn read(&self, reads: &[Read]) -> Result<Vec<Vec<StoredRow>>, StoreError> {
+        self.store.read(reads).await
+    }
+
+    async fn commit(&self, changeset: &Changeset) -> Result<Receipt, CommitError> {
+        let mut changeset = changeset.clone();
+        (self.changes)(&mut changeset);
+        self.store.commit(&changeset).await
+    }
+
+    async fn claim_due(&self, claim: &Claim) -> Result<Vec<Claimed>, StoreError> {
+        if self.hides == Some(claim.lane) {
+            return Ok(Vec::new());
+        }
+        self.store.claim_due(claim).await
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.store.ping().await
+    }
+}
+
+/// Does everything twice.
+#[derive(Debug)]
+struct Twice(Arc<dyn Effects>);
+
+#[async_trait]
+impl Effects for Twice {
+    async fn perform(&self, intent: &Intent) -> Outcome {
+        self.0.perform(intent).await;
+        self.0.perform(intent).await
+    }
+
+    async fn ask(&self, intent: &Intent) -> Outcome {
+        self.0.ask(intent).await
+    }
+}
+
+fn wrap(change: fn(&mut Ports)) -> Wrap {
+    Arc::new(move |mut ports| {
+        change(&mut ports);
+        ports
+    })
+}
+
+fn between(ports: &mut Ports, changes: fn(&mut Changeset), hides: Option<Lane>) {
+    ports.store = Arc::new(Between {
+        store: ports.store.clone(),
+        changes,
+        hides,
+    });
+}
+
+/// A refusal closes the way behind it: what was refused is written too.
+fn writes_what_was_refused(changeset: &mut Changeset) {
+    let is_refusal = |record: &session_core::idempotency::IdempotencyRecord| {
+        record.answer.contains("\"Err\"") && changeset.rows.is_empty()
+    };
+    if let Some(record) = changeset
+        .idempotency
+        .as_ref()
+        .filter(|record| is_refusal(record))
+    {
+        let key = session_core::auth::ChallengeKey {
+            wallet: record.key.caller,
+            nonce: session_core::crypto::sha256(record.key.key.as_bytes()),
+        };
+        let challenge = session_core::auth::Challenge {
+            key,
+            issued_at: record.expires_at,
+            forget_at: record.expires_at,
+        };
+        let row = Row::from(challenge);
+        changeset.expect.push(Expect::Absent(row.key()));
+        changeset.rows.push(Write::Insert(row));
+    }
+}
+
+/// Whether a bug is found within this many seeds; how many it took.
+fn seeds_until(
+    system: &str,
+    name: &str,
+    invariant: &'static str,
+    plan: &dyn Fn(Plan) -> Plan,
+) -> u64 {
+    // What is broken of rows goes by its own name, and is looked for by all of them.
+    let is_of_rows =
+        ["conservation", "one_seat", "capacity", "never_negative"].contains(&invariant);
+    let judge = if is_of_rows { "sound" } else { invariant };
+    for seed in 0..1000 {
+        let system = systems::named(system).unwrap();
+        let base = Plan::of_choices(system, Choices::of_seed(seed)).with_steps(400);
+        let outcome = run(plan(base.judged_by(judge)));
+        if let Some(violation) = outcome.violation {
+            assert_eq!(violation.invariant, invariant, "{name}: {violation}");
+            println!("{name}: seed {seed}, {violation}");
+            return seed + 1;
+        }
+    }
+    panic!("{name}: nothing found in 1000 seeds");
+}
+
+macro_rules! found {
+    ($($name:ident: $system:literal, $invariant:literal, $plan:expr;)*) => {
+        $(
+            #[test]
+            fn $name() {
+                let plan: &dyn Fn(Plan) -> Plan = &$plan;
+                seeds_until($system, stringify!($name), $invariant, plan);
+            }
+        )*
+    };
+}
+
+fn on(bug: Bug) -> impl Fn(Plan) -> Plan {
+    move |plan| plan.on(Planted::on_its_own(bug))
+}
+
+fn with(change: fn(&mut Ports)) -> impl Fn(Plan) -> Plan {
+    move |plan| plan.with_ports(wrap(change))
+}
+
+found! {
+    an_acknowledgement_before_the_commit: "free-rooms", "acknowledged",
+        on(Bug::AcknowledgesBeforeItWrites);
+    an_acknowledgement_without_a_commit: "free-rooms", "acknowledged",
+        on(Bug::AcknowledgesWithoutWriting);
+    a_charge_past_a_leave: "free-rooms", "charged_once", on(Bug::ChargesPastALeave);
+    a_forgotten_answer: "free-rooms", "answered_once", on(Bug::ForgetsAnswers);
+    an_effect_before_its_intent: "intents", "written_first", on(Bug::ForgetsSubmissions);
+    a_wallet_in_two_rooms: "free-rooms", "one_seat", on(Bug::ForgetsUniques);
+    half_a_changeset: "free-rooms", "charged_once", on(Bug::HalfAChangeset);
+    a_clock_that_is_not_shared: "free-rooms", "charged_once", on(Bug::HidesTheBeat);
+    a_lost_update: "free-rooms", "conservation", on(Bug::LostUpdate);
+    a_claim_handed_out_twice: "free-rooms", "fenced", on(Bug::ShortLease);
+    a_fence_that_is_not_looked_at: "free-rooms", "fenced", on(Bug::SkipsTheFence);
+    a_stale_read: "free-rooms", "acknowledged", on(Bug::StaleReads);
+    a_transfer_applied_twice: "free-rooms", "charged_once", on(Bug::TransferTwice);
+    an_effect_performed_twice: "intents", "written_first",
+        with(|ports| ports.effects = Arc::new(Twice(ports.effects.clone())));
+    a_lease_that_is_too_long: "free-rooms", "lease_bound",
+        with(|ports| ports.policy.rooms.lease = Ttl::new(Seconds::new(200)).unwrap());
+    an_eviction_of_somebody_who_was_heard: "free-rooms", "silent_alone",
+        with(|ports| ports.policy.rooms.silence_max_seconds = Seconds::new(5));
+    an_outage_that_is_charged: "free-rooms", "charged_once",
+        with(|ports| ports.policy.outage.missed_after_seconds = Seconds::new(100_000));
+    a_refusal_that_writes: "free-rooms", "refusals_are_clean",
+        with(|ports| between(ports, writes_what_was_refused, None));
+    a_lane_that_nobody_works_on: "free-rooms", "resolved",
+        with(|ports| between(ports, |_| {}, Some(Lane::Seats)));
+}
