@@ -16,7 +16,7 @@ use std::sync::Arc;
 use session_core::changeset::{
     Changeset, Draft, Entry, Expect, Fact, Fence, Key, Lane, Rejection, Row,
 };
-use session_core::journal::{Block, Chain, OpenChain, SealBlock, Sealing};
+use session_core::journal::{Block, Chain, SealBlock, Sealing, TendChain};
 use session_core::ports::{
     Archive, Claim, Claimed, CommitError, Found, Read, Store, StoredRow, Visitor,
 };
@@ -248,7 +248,7 @@ async fn of_several_who_seal_at_once_each_entry_gets_into_one_block() {
             bench.ports.policy.journal.block_entries_max = 7;
             bench
         };
-        execute(&bench(0).ports, &OpenChain).await.unwrap().unwrap();
+        execute(&bench(0).ports, &TendChain).await.unwrap().unwrap();
         let telling = stores.clone().into_iter().enumerate().map(|(half, store)| {
             tokio::spawn(async move {
                 for n in (0..TOLD).filter(|n| *n % 2 == half as u64) {

@@ -11,7 +11,7 @@ mod seal;
 
 pub use block::{Block, BlockNumber, Chain, Sealing};
 pub use entry::{Entry, Fact};
-pub use seal::{OpenChain, SealBlock};
+pub use seal::{SealBlock, TendChain};
 
 use crate::types::Seconds;
 

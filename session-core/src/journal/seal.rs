@@ -8,13 +8,14 @@ use crate::ports::{Read, Snapshot, StoreError};
 use crate::service::{Answers, Command, Context, Decision, Never, Ports, Verdict};
 use crate::types::ChainId;
 
-/// A worker sees to it that there is a chain.
+/// A worker sees to it that there is a chain, and that it is looked at in time: a server whose
+/// clock is far ahead may have put that off for as long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct OpenChain;
+pub struct TendChain;
 
-impl Command for OpenChain {
+impl Command for TendChain {
     type View = Loaded<Chain>;
-    /// Whether it began.
+    /// Whether there was something to mend.
     type Reply = bool;
     type Refusal = Never;
 
@@ -26,11 +27,21 @@ impl Command for OpenChain {
 
     fn decide(&self, view: &Self::View, cx: &Context<'_>, _: &Answers) -> Verdict<Self> {
         let mut draft = Draft::new();
-        let begins = view.value().is_none();
-        if begins {
+        let Some(chain) = view.value() else {
             draft.insert(Chain::new(ChainId::from_random(cx.fresh.id), cx.now));
+            return Verdict::Done(Decision::granted(draft, true));
+        };
+        let every = cx.policy.journal.seal_every_seconds;
+        let latest = cx.now.after(every).after(cx.policy.outage.skew_max_seconds);
+        let is_put_off = chain.seal_at > latest;
+        if is_put_off {
+            let due_now = Chain {
+                seal_at: cx.now,
+                ..chain.clone()
+            };
+            draft.update(view, due_now);
         }
-        Verdict::Done(Decision::granted(draft, begins))
+        Verdict::Done(Decision::granted(draft, is_put_off))
     }
 }
 
@@ -91,5 +102,64 @@ impl Command for SealBlock {
         draft.update(&view.chain, chain.after(&block, seal_at));
         draft.insert(block);
         Verdict::Done(Decision::granted(draft, entries.len()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::changeset::{Row, Write};
+    use crate::policy::Policy;
+    use crate::room::testing::{at, cx, loaded};
+    use crate::types::{Id128, Timestamp};
+
+    fn chain(seal_at: Timestamp) -> Loaded<Chain> {
+        loaded(Chain::new(ChainId::from_bytes([1; 16]), seal_at))
+    }
+
+    /// The chain as a decision leaves it, where it writes it.
+    fn written<C: Command>(command: &C, view: &C::View, policy: &Policy) -> Option<Chain> {
+        let verdict = command.decide(view, &cx(policy, 100), &Answers::default());
+        let Verdict::Done(decision) = verdict else {
+            panic!("asked");
+        };
+        let mut rows = decision.changeset.rows.into_iter();
+        rows.find_map(|write| match write {
+            Write::Insert(Row::Chain(chain)) | Write::Update(Row::Chain(chain)) => Some(chain),
+            _ => None,
+        })
+    }
+
+    #[test]
+    fn a_chain_begins_once_and_is_not_put_off_by_a_clock_gone_wrong() {
+        let policy = Policy::default();
+        let tended = |view| written(&TendChain, &view, &policy).map(|chain| chain.seal_at);
+        assert_eq!(tended(Loaded::absent(Key::Chain(()))), Some(at(100)));
+        // Five seconds until the next look, sixty by which clocks may differ.
+        assert_eq!(tended(chain(at(165))), None);
+        assert_eq!(tended(chain(at(166))), Some(at(100)));
+    }
+
+    #[test]
+    fn a_full_block_is_followed_at_once_and_any_other_after_a_while() {
+        let fact = |n| crate::journal::Fact::Outage {
+            from: at(n),
+            to: at(n),
+        };
+        let mut policy = Policy::default();
+        policy.journal.block_entries_max = 2;
+        let command = SealBlock {
+            fence: Fence::new(1),
+        };
+        for (entries, sealed, looks_at) in [(0, 0, 105), (1, 1, 105), (2, 1, 100)] {
+            let view = SealView {
+                chain: chain(at(90)),
+                unsealed: (0..entries)
+                    .map(|n| loaded(Entry::new(at(n), fact(n))))
+                    .collect(),
+            };
+            let after = written(&command, &view, &policy).unwrap();
+            assert_eq!((after.blocks.get(), after.seal_at), (sealed, at(looks_at)));
+        }
     }
 }

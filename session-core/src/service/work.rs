@@ -9,7 +9,7 @@ use super::execute::{Answers, Command, Context, Decision, ExecuteError, Never, V
 use crate::auth::Challenge;
 use crate::changeset::{Draft, Fence, Key, Lane, Loaded, Record, Rejection};
 use crate::idempotency::IdempotencyRecord;
-use crate::journal::{OpenChain, SealBlock};
+use crate::journal::{SealBlock, TendChain};
 use crate::outage::{Beat, Span};
 use crate::ports::{Claim, Claimed, Read, Snapshot, StoreError};
 use crate::room::{CheckSeat, CloseUnjoined, SeatChecked};
@@ -59,7 +59,7 @@ pub async fn beat(ports: &Ports) -> Result<Option<Span>, ExecuteError> {
 pub async fn work_lane(ports: &Ports, lane: Lane) -> Result<Worked, ExecuteError> {
     if lane == Lane::Seal {
         // Whoever looks first begins the chain: there is nothing that an operator could forget.
-        match execute(ports, &OpenChain).await? {
+        match execute(ports, &TendChain).await? {
             Ok(_) => {}
             Err(never) => match never {},
         }

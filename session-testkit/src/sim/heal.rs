@@ -4,6 +4,7 @@ use session_core::changeset::World;
 
 use super::run::Run;
 use super::{Violation, hub::Inner};
+use crate::invariants;
 
 /// Within this everything but what is kept on purpose has come to an end.
 const HEALED_AFTER_SECONDS_MAX: u64 = 1_200;
@@ -50,8 +51,19 @@ impl Run {
         if !self.is_broken() {
             let left = self.unresolved();
             if !left.is_empty() {
-                self.complain(&left, KEPT_SECONDS);
+                return self.complain(&left, KEPT_SECONDS);
             }
+            self.audit();
+        }
+    }
+
+    /// The chain of the journal, from its first block, and everything that follows from it.
+    fn audit(&self) {
+        let mut inner = self.hub.lock();
+        let complaints = invariants::audited(inner.backend.world());
+        if let Some(first) = complaints.into_iter().next() {
+            let step = inner.step;
+            Violation::first(&mut inner.violation, "sound", first, step);
         }
     }
 
@@ -104,6 +116,10 @@ impl Run {
         let world = inner.backend.world();
         let mut left = self.system.unresolved(world);
         left.extend(overdue(world, &inner));
+        let unsealed = world.unsealed().len();
+        if unsealed > 0 {
+            left.push(format!("{unsealed} entries are in no block"));
+        }
         if !self.tasks.is_empty() {
             left.push(format!("{} tasks go on", self.tasks.len()));
         }

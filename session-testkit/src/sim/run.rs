@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use session_core::changeset::{Draft, Lane};
+use session_core::changeset::{Draft, Key, Lane, World};
 use session_core::ledger::{AccountKey, AccountKind, Action, Owner, Reason, Reference, Transfer};
 use session_core::service::{Ports, beat, work_lane};
 use session_core::types::{Timestamp, TransferId, Unit};
@@ -577,13 +577,7 @@ impl Run {
     /// Starts beats and passes over lanes; over those in which nothing is due, this often in a
     /// thousand times.
     pub(super) fn look_for_work(&mut self, idle_per_mille: u32) {
-        let mut first_due: BTreeMap<Lane, u64> = BTreeMap::new();
-        for (_, _, row) in self.hub.lock().backend.world().rows() {
-            if let Some(due) = row.due() {
-                let first = first_due.entry(due.lane).or_insert(u64::MAX);
-                *first = due.at.unix().min(*first);
-            }
-        }
+        let first_due = first_due(self.hub.lock().backend.world());
         for server in 0..self.ports.len() {
             let (now, shown) = {
                 let inner = self.hub.lock();
@@ -710,4 +704,18 @@ fn endow(inner: &mut Inner, scenery: &Scenery) {
     // A backend with a bug may refuse even this; the run then begins without.
     let _ = inner.commit_now(&draft.finish());
     inner.written.clear();
+}
+
+/// When each lane has something to do first.
+fn first_due(world: &World) -> BTreeMap<Lane, u64> {
+    let mut first_due: BTreeMap<Lane, u64> = BTreeMap::new();
+    if world.row(&Key::Chain(())).is_none() {
+        // Whoever looks first begins the chain.
+        first_due.insert(Lane::Seal, 0);
+    }
+    for due in world.rows().filter_map(|(_, _, row)| row.due()) {
+        let first = first_due.entry(due.lane).or_insert(u64::MAX);
+        *first = due.at.unix().min(*first);
+    }
+    first_due
 }
