@@ -4,10 +4,60 @@
 
 mod support;
 
+use std::collections::BTreeSet;
+
+use session_core::changeset::Row;
+use session_core::ports::{Found, Visitor};
+use session_core::types::EntryId;
 use session_testkit::bench::Bench;
 use session_testkit::races;
 
 use support::{Level, On, Place};
+
+/// Counts what an archive shows of the journal.
+#[derive(Debug, Default)]
+struct Count {
+    named: BTreeSet<EntryId>,
+    entries: BTreeSet<EntryId>,
+    total: u64,
+    odd: Vec<Found>,
+}
+
+impl Visitor for Count {
+    fn visit(&mut self, found: Found) {
+        match found {
+            Found::Row(_, Row::Block(block)) => {
+                for entry in block.entries {
+                    assert!(self.named.insert(entry), "{entry} is in two blocks");
+                }
+            }
+            Found::Unsealed(entry) => {
+                assert!(
+                    self.named.insert(entry),
+                    "{entry} is in a block and in none"
+                );
+            }
+            Found::Row(_, Row::Entry(entry)) => {
+                assert!(entry.is_genuine());
+                self.entries.insert(entry.id);
+            }
+            Found::Totals { entries, .. } => self.total = entries,
+            Found::Unreadable { .. } => self.odd.push(found),
+            Found::Row(..) | Found::Transfer(_) => {}
+        }
+    }
+}
+
+/// Each entry is in one block or among those that are in none. How many there are.
+async fn everything_told_is_kept(place: &Place) -> u64 {
+    let (_, archive) = place.open_archive().await;
+    let mut count = Count::default();
+    archive.show(&mut count).await.expect("it can be read");
+    assert_eq!(count.odd, []);
+    assert_eq!(count.named, count.entries);
+    assert_eq!(count.total, count.named.len() as u64);
+    count.total
+}
 
 macro_rules! races {
     ($($race:ident: $rounds:expr;)*) => {
@@ -32,6 +82,7 @@ macro_rules! races {
                         Bench::new(store.clone(), seed)
                     };
                     races::$race(&bench, $rounds / $fewer).await;
+                    assert!(everything_told_is_kept(&place).await > 0);
                     drop(stores);
                     place.remove().await;
                 }
