@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use session_core::changeset::{Row, Version};
+use session_core::changeset::{Rejection, Row, Version};
 use session_core::journal::{Entry, Fact};
 use session_core::ledger::Transfer;
 use session_core::ports::{Archive, Found, StoreError, Visitor};
@@ -337,13 +337,17 @@ fn exactly(kind: Kind, tuple: &Tuple) -> Result<(Version, Row), StoreError> {
         return Err(corrupt("column version says that it was written again"));
     }
     let written = rows::values(&row).version(version).finish();
-    holds_no_more(kind.table().columns, tuple, &written.map_err(unwritable)?)?;
+    holds_no_more(
+        kind.table().columns,
+        tuple,
+        &written.map_err(|rejection| unwritable(&rejection))?,
+    )?;
     Ok((version, row))
 }
 
 fn exact_transfer(tuple: &Tuple) -> Result<Transfer, StoreError> {
     let transfer = ledger::decode(tuple)?;
-    let written = ledger::values(&transfer).map_err(unwritable)?;
+    let written = ledger::values(&transfer).map_err(|rejection| unwritable(&rejection))?;
     holds_no_more(ledger::COLUMNS, tuple, &written)?;
     Ok(transfer)
 }
@@ -453,10 +457,10 @@ fn number(value: u64) -> Value {
     Value::Number(i64::try_from(value).unwrap_or(i64::MAX))
 }
 
-fn unwritable(rejection: session_core::changeset::Rejection) -> StoreError {
+fn unwritable(rejection: &Rejection) -> StoreError {
     corrupt(rejection.to_string())
 }
 
-fn poisoned(rejection: session_core::changeset::Rejection) -> Trouble {
+fn poisoned(rejection: Rejection) -> Trouble {
     Trouble::Poisoned(rejection.into())
 }

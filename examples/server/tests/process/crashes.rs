@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 
+use crate::clock::until;
 use crate::people::{Person, parsed, refusal};
 use crate::place::{On, Place};
 use crate::server::Server;
@@ -160,6 +161,40 @@ fn a_repeat_after_the_crash_gets_the_seat_that_was_taken() {
         assert_eq!(joined["agora_uid"], uid, "{joined}");
         let stay = json!({"room_id": room["room_id"], "connection_id": connection});
         guest.granted(&server, "/rooms/heartbeat", &stay);
+    }
+}
+
+/// A server dies while it seals: what it had in hand is sealed once, by another.
+#[test]
+fn what_a_killed_server_was_sealing_is_sealed_once() {
+    for on in [On::Sqlite, On::Postgres] {
+        let Some(place) = Place::new(on) else {
+            continue;
+        };
+        let blocks = || place.count("SELECT count(*) FROM block");
+        for (point, is_there, later) in [
+            ("seal.commit.after", 1, "0"),
+            // What the dead one has claimed comes up again when its lease is over.
+            ("seal.commit.before", 0, "600"),
+        ] {
+            let failpoints = format!("{point}=kill@1");
+            let mut server = place.serve(&[("SESSION_FAILPOINTS", &failpoints)]);
+            let before = blocks();
+            // Whether it is answered before the server dies is chance.
+            let host = Person::new(point);
+            let _ = host.attempt(&server, "/rooms/create", None, &json!({}));
+            let status = server.process.wait();
+            assert!(!status.success(), "{point}: {status}");
+            assert_eq!(blocks(), before + is_there, "{point}");
+            assert_eq!(place.broken(), Vec::<String>::new(), "{point}");
+
+            let server = place.serve(&[("SESSION_CLOCK_OFFSET_SECONDS", later)]);
+            Person::new(&format!("after {point}")).opens(&server);
+            until("it is sealed", &server, || {
+                place.count("SELECT count(*) FROM unsealed") == 0
+            });
+            assert_eq!(place.broken(), Vec::<String>::new(), "{point}");
+        }
     }
 }
 
