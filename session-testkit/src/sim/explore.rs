@@ -139,6 +139,7 @@ fn play(
     let mut inner = Inner::new(choices, backend, model.begin.unix());
     inner.policy = model.policy;
     inner.waits_after = false;
+    inner.log.is_off = true;
     inner.invariants = model.invariants;
     inner.verified = model.verified;
     inner

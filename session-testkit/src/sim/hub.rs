@@ -104,6 +104,8 @@ pub(crate) struct Tally {
 #[derive(Debug, Default)]
 pub(crate) struct Log {
     pub(crate) is_kept: bool,
+    /// Nobody wants even the digest.
+    pub(crate) is_off: bool,
     pub(crate) lines: Vec<String>,
     digest: Fnv,
 }
@@ -340,6 +342,9 @@ impl Server {
 
 impl Log {
     pub(crate) fn add(&mut self, line: fmt::Arguments<'_>) {
+        if self.is_off {
+            return;
+        }
         // Writing to either cannot fail.
         let _ = self.digest.write_fmt(line);
         if self.is_kept {

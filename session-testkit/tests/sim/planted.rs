@@ -359,7 +359,7 @@ found! {
     a_wallet_in_two_rooms: "free-rooms", "one_seat", on(Bug::ForgetsUniques);
     half_a_changeset: "free-rooms", "charged_once", on(Bug::HalfAChangeset);
     a_clock_that_is_not_shared: "free-rooms", "charged_once", on(Bug::HidesTheBeat);
-    a_lost_update: "free-rooms", "conservation", on(Bug::LostUpdate);
+    a_lost_update: "free-rooms", "capacity", on(Bug::LostUpdate);
     a_claim_handed_out_twice: "free-rooms", "fenced", on(Bug::ShortLease);
     a_fence_that_is_not_looked_at: "free-rooms", "fenced", on(Bug::SkipsTheFence);
     a_stale_read: "free-rooms", "acknowledged", on(Bug::StaleReads);
