@@ -65,7 +65,7 @@ impl Planted {
     /// Some calls are right, so that a run gets somewhere.
     fn now_and_then(&mut self) -> bool {
         self.calls += 1;
-        self.calls % 5 == 0
+        self.calls.is_multiple_of(5)
     }
 
     /// On the rows alone that the changeset names, so that nobody else is seen to hold anything.

@@ -10,7 +10,7 @@ use session_core::types::{EntryId, TransferId};
 use super::{Invariant, Seen, Truth};
 
 /// How many changes of the world go by between two looks at all of it.
-const LOOK_EVERY: u32 = 16;
+const LOOK_EVERY: u32 = 4;
 
 /// What a store acknowledged is in the true world from then on.
 #[derive(Debug, Default)]
@@ -131,7 +131,7 @@ impl Invariant for Acknowledged {
 
     fn check(&mut self, truth: Truth<'_>) -> Result<(), String> {
         self.changes += 1;
-        if self.changes % LOOK_EVERY == 0 {
+        if self.changes.is_multiple_of(LOOK_EVERY) {
             self.whole(truth.world)
         } else {
             Ok(())

@@ -22,16 +22,16 @@ struct Held {
 }
 
 impl Fenced {
-    fn put(&mut self, key: Key, due: Option<Due>, claimed: bool) {
+    fn put(&mut self, key: &Key, due: Option<Due>, claimed: bool) {
         match due {
             None => {
-                self.due.remove(&key);
-                self.held.remove(&key);
+                self.due.remove(key);
+                self.held.remove(key);
             }
             Some(due) => {
                 let has_moved = self.due.insert(key.clone(), due) != Some(due);
                 if (has_moved || claimed)
-                    && let Some(held) = self.held.get_mut(&key)
+                    && let Some(held) = self.held.get_mut(key)
                 {
                     held.until = None;
                 }
@@ -87,16 +87,16 @@ impl Invariant for Fenced {
                 });
                 for (key, due) in puts {
                     let is_claimed = claimed.contains(&&key);
-                    self.put(key, due, is_claimed);
+                    self.put(&key, due, is_claimed);
                 }
                 for intent in &changeset.intents {
                     let key = intent.key();
                     if !self.due.contains_key(&key) {
-                        self.put(key, intent.due(), false);
+                        self.put(&key, intent.due(), false);
                     }
                 }
                 if let Some(record) = &changeset.idempotency {
-                    self.put(record.key(), record.due(), false);
+                    self.put(&record.key(), record.due(), false);
                 }
                 Ok(())
             }

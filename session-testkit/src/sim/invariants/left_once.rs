@@ -24,18 +24,15 @@ impl Invariant for LeftOnce {
             return Ok(());
         };
         for entry in &changeset.journal {
-            match &entry.fact {
-                Fact::Joined { connection, .. } => {
-                    if self.stays.insert(*connection, false).is_some() {
-                        return Err(format!("stay {connection} began twice"));
-                    }
-                }
-                Fact::Left { connection, .. } => {
-                    if self.stays.insert(*connection, true) != Some(false) {
-                        return Err(format!("stay {connection} ended and was not going on"));
-                    }
-                }
-                _ => {}
+            let (connection, is_over) = match &entry.fact {
+                Fact::Joined { connection, .. } => (connection, false),
+                Fact::Left { connection, .. } => (connection, true),
+                _ => continue,
+            };
+            match (self.stays.insert(*connection, is_over), is_over) {
+                (None, false) | (Some(false), true) => {}
+                (_, false) => return Err(format!("stay {connection} began twice")),
+                (_, true) => return Err(format!("stay {connection} ended and did not go on")),
             }
         }
         Ok(())

@@ -52,7 +52,8 @@ fn unclean(changeset: &Changeset) -> Option<String> {
     for order in &changeset.transfers {
         let reason = order.transfer.reason;
         let is_grant = matches!(reason, Reason::GrantBase | Reason::GrantCeloBonus);
-        if !is_grant && !(evicts && reason == Reason::DebitUsage) {
+        let is_last_charge = evicts && reason == Reason::DebitUsage;
+        if !is_grant && !is_last_charge {
             return Some(format!("a transfer: {}", reason.name()));
         }
     }
