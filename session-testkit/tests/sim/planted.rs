@@ -87,6 +87,11 @@ impl Planted {
         {
             named.put_transfer(*transfer);
         }
+        for entry in world.unsealed() {
+            if let Some((_, Row::Entry(entry))) = world.row(&Key::Entry(entry)) {
+                named.put_unsealed(entry.at, entry.id);
+            }
+        }
         let delta = apply(&named, changeset)?;
         self.honest.world_mut().absorb(&delta);
         Ok(delta.receipt)
@@ -359,7 +364,7 @@ found! {
     a_wallet_in_two_rooms: "free-rooms", "one_seat", on(Bug::ForgetsUniques);
     half_a_changeset: "free-rooms", "charged_once", on(Bug::HalfAChangeset);
     a_clock_that_is_not_shared: "free-rooms", "charged_once", on(Bug::HidesTheBeat);
-    a_lost_update: "free-rooms", "capacity", on(Bug::LostUpdate);
+    a_lost_update: "free-rooms", "one_seat", on(Bug::LostUpdate);
     a_claim_handed_out_twice: "free-rooms", "fenced", on(Bug::ShortLease);
     a_fence_that_is_not_looked_at: "free-rooms", "fenced", on(Bug::SkipsTheFence);
     a_stale_read: "free-rooms", "acknowledged", on(Bug::StaleReads);
