@@ -5,13 +5,14 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use session_core::changeset::{Changeset, Expect, Receipt, Rejection, Write};
-use session_core::outbox::{Intent, IntentClass, Outcome};
+use session_core::changeset::{Changeset, Expect, Fact, Receipt, Rejection, Row, Write};
+use session_core::outbox::{Intent, IntentClass, IntentState, Outcome};
 use session_core::policy::Policy;
 use session_core::ports::{
     Claim, Claimed, Clock, CommitError, Dispatcher, Effects, Entropy, NameRegistry, PortError,
     PortErrorKind, Read, Store, StoreError, StoreErrorKind, StoredRow, VerificationMirror,
 };
+use session_core::room::{Closing, Departure};
 use session_core::service::{Ports, deliver};
 use session_core::types::{IntentKey, Timestamp, Wallet};
 
@@ -267,6 +268,7 @@ impl Inner {
                     written.push(changeset.clone());
                 }
                 self.world_has_changed = true;
+                self.reach_facts(changeset);
                 self.see(&Seen::Committed {
                     by: self.by(),
                     changeset,
@@ -288,6 +290,38 @@ impl Inner {
             }
         }
         committed
+    }
+
+    /// Rare branches that show in what was committed.
+    fn reach_facts(&mut self, changeset: &Changeset) {
+        for entry in &changeset.journal {
+            match &entry.fact {
+                Fact::Left { why, .. } => self.reach(match why {
+                    Departure::Exhausted => "a stay ended for lack of credit",
+                    Departure::Left => "a stay ended by leaving",
+                    Departure::RoomClosed => "a stay ended with its room",
+                    Departure::Silent => "a stay ended in silence",
+                }),
+                Fact::RoomClosed { why, .. } => self.reach(match why {
+                    Closing::Emptied => "a room closed when its last guest was gone",
+                    Closing::HostLeft => "a room closed when its host was gone",
+                    Closing::Unjoined => "a room closed that nobody had joined",
+                }),
+                _ => {}
+            }
+        }
+        for write in &changeset.rows {
+            if let Write::Update(Row::Intent(intent)) = write
+                && intent.state == IntentState::Failed
+            {
+                let is_given_up = intent.attempts >= self.policy.outbox.attempts_max;
+                self.reach(match intent.class {
+                    IntentClass::AtMostOnce => "what may leave once was given up",
+                    _ if is_given_up => "an intent was given up after many attempts",
+                    IntentClass::Queryable | IntentClass::Repeatable => "an intent was refused",
+                });
+            }
+        }
     }
 
     fn claim(&mut self, claim: &Claim) -> Result<Vec<Claimed>, StoreError> {

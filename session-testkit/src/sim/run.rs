@@ -1,7 +1,6 @@
 //! The engine: one history, step by step.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,16 +11,12 @@ use session_core::ledger::{AccountKey, AccountKind, Action, Owner, Reason, Refer
 use session_core::service::{Ports, beat, work_lane};
 use session_core::types::{Timestamp, TransferId, Unit};
 
-use super::backend::{Backend, Honest};
-use super::fault::{Chances, Fault};
+use super::fault::Chances;
 use super::hub::{Hub, Inner, Server};
 use super::invariants::{self, Seen};
 use super::ports::ports_of;
 use super::tasks::{Kind, Output, Task, TaskId, Work};
-use super::{Choices, Reply, Request, Scenery, Stage, System, Violation};
-
-/// Steps with faults, where nobody says otherwise. A step is one poll of a task or one event.
-pub const STEPS_DEFAULT: u64 = 1_500;
+use super::{Choices, Outcome, Plan, Request, Scenery, System, Violation};
 
 /// True time when a run begins.
 const BEGIN: u64 = 1_800_000_000;
@@ -31,105 +26,6 @@ pub(super) const OFFSET_MAX_SECONDS: u64 = 15;
 
 /// Longest span in which no beat is written while servers run.
 const BEAT_EVERY_SECONDS: u64 = 2;
-
-/// Changes the ports of every server: how bugs of ports are planted.
-pub type Wrap = Arc<dyn Fn(Ports) -> Ports + Send + Sync>;
-
-/// What is to be run.
-pub struct Plan {
-    system: Box<dyn System>,
-    choices: Choices,
-    steps: u64,
-    keeps_lines: bool,
-    backend: Box<dyn Backend>,
-    wrap: Option<Wrap>,
-    judge: Option<&'static str>,
-}
-
-impl fmt::Debug for Plan {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Plan({}, {} steps)", self.system.name(), self.steps)
-    }
-}
-
-impl Plan {
-    /// The history of a seed.
-    #[must_use]
-    pub fn of_seed(system: Box<dyn System>, seed: u64) -> Self {
-        Self::of_choices(system, Choices::of_seed(seed))
-    }
-
-    /// The history of these choices.
-    #[must_use]
-    pub fn of_choices(system: Box<dyn System>, choices: Choices) -> Self {
-        Self {
-            system,
-            choices,
-            steps: STEPS_DEFAULT,
-            keeps_lines: false,
-            backend: Box::new(Honest::default()),
-            wrap: None,
-            judge: None,
-        }
-    }
-
-    /// As many steps with faults.
-    #[must_use]
-    pub const fn with_steps(mut self, steps: u64) -> Self {
-        self.steps = steps;
-        self
-    }
-
-    /// Keeps the lines of the history, for people.
-    #[must_use]
-    pub const fn with_lines(mut self) -> Self {
-        self.keeps_lines = true;
-        self
-    }
-
-    /// On another backend: how bugs of stores are planted.
-    #[must_use]
-    pub fn on(mut self, backend: Box<dyn Backend>) -> Self {
-        self.backend = backend;
-        self
-    }
-
-    /// Judged by the invariant of this name alone.
-    #[must_use]
-    pub const fn judged_by(mut self, invariant: &'static str) -> Self {
-        self.judge = Some(invariant);
-        self
-    }
-
-    /// With the ports of every server changed.
-    #[must_use]
-    pub fn with_ports(mut self, wrap: Wrap) -> Self {
-        self.wrap = Some(wrap);
-        self
-    }
-}
-
-/// What a run came to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Outcome {
-    /// Steps with faults.
-    pub steps: u64,
-    /// Simulated seconds until everything had come to an end.
-    pub healed_after_seconds: u64,
-    /// How often each kind of fault was met.
-    pub faults: BTreeMap<Fault, u64>,
-    /// How often each rare branch was reached.
-    pub points: BTreeMap<&'static str, u64>,
-    /// The first thing that was wrong.
-    pub violation: Option<Violation>,
-    /// Of the whole history: the same choices give the same.
-    pub digest: u64,
-    /// Every choice.
-    pub choices: Vec<u32>,
-    /// The history, where it was to be kept.
-    pub lines: Vec<String>,
-}
 
 /// Runs one history to its end, or to the first violation.
 #[must_use]
@@ -174,8 +70,8 @@ pub(super) struct Run {
     pub(super) retries: Vec<(u64, Request)>,
     pub(super) held: Vec<Request>,
     pub(super) late_commits: Vec<super::events::LateCommit>,
-    ports: Vec<Ports>,
-    sent: Vec<Request>,
+    pub(super) ports: Vec<Ports>,
+    pub(super) sent: Vec<Request>,
     steps: u64,
     unrest: u32,
     was_alive: bool,
@@ -375,156 +271,6 @@ impl Run {
         }
     }
 
-    fn answered(&mut self, task: &Task, reply: &Reply) {
-        let Kind::Request(place) = task.kind else {
-            return;
-        };
-        let Some(request) = self.sent.get(place).cloned() else {
-            return;
-        };
-        let is_lost = {
-            let mut inner = self.hub.lock();
-            let name = request.ask.name();
-            inner.note(format_args!(
-                "client {} hears of {name}: {reply}",
-                request.client
-            ));
-            let written = inner.written.remove(&task.id).unwrap_or_default();
-            if request.once.is_some() && written.is_empty() && !matches!(reply, Reply::Failed(_)) {
-                inner.reach("a repeat got its kept answer");
-            }
-            let by = inner.by();
-            inner.see(&Seen::Answered {
-                by,
-                request: &request,
-                reply,
-                written: &written,
-            });
-            inner.strike(&[Fault::ReplyLost]).is_some()
-        };
-        if is_lost {
-            self.maybe_retry(request);
-            return;
-        }
-        self.with_stage(|system, stage| system.heard(&request, reply, stage));
-        if matches!(reply, Reply::Failed(_)) {
-            self.maybe_retry(request);
-        }
-    }
-
-    /// Some client asks for something.
-    fn request(&mut self) {
-        let retry = {
-            let mut inner = self.hub.lock();
-            let now = inner.now;
-            let due = self.retries.iter().position(|(at, _)| *at <= now);
-            due.filter(|_| inner.choices.weighted(&[1, 1]) == 0)
-        };
-        let request = match retry {
-            Some(place) => Some(self.retries.remove(place).1),
-            None => self.with_stage(|system, stage| system.next(stage)),
-        };
-        if let Some(request) = request {
-            self.send(request);
-        }
-    }
-
-    fn send(&mut self, request: Request) {
-        let struck = self.hub.lock().strike(&[
-            Fault::RequestDelayed,
-            Fault::RequestDuplicated,
-            Fault::RequestLost,
-            Fault::RequestReordered,
-        ]);
-        match struck {
-            Some(Fault::RequestLost) => return self.maybe_retry(request),
-            Some(Fault::RequestReordered) => {
-                self.held.push(request);
-                return;
-            }
-            Some(Fault::RequestDelayed) => {
-                let delay = self.hub.lock().choices.between(1, 60);
-                self.deliver(request, delay);
-            }
-            Some(_) => {
-                self.deliver(request.clone(), 0);
-                self.deliver(request, 0);
-            }
-            None => self.deliver(request, 0),
-        }
-        for overtaken in std::mem::take(&mut self.held) {
-            self.deliver(overtaken, 0);
-        }
-    }
-
-    fn deliver(&mut self, request: Request, delay: u64) {
-        let (server, not_before) = {
-            let mut inner = self.hub.lock();
-            let now = inner.now;
-            let serving = |(place, server): (usize, &Server)| server.serves(now).then_some(place);
-            let serving: Vec<usize> = inner
-                .servers
-                .iter()
-                .enumerate()
-                .filter_map(serving)
-                .collect();
-            let Some(&server) = inner.choices.pick(&serving) else {
-                inner.reach("a client found no server");
-                return;
-            };
-            let keyed = if request.once.is_some() {
-                " with a key"
-            } else {
-                ""
-            };
-            let (client, ask) = (request.client, &request.ask);
-            inner.note(format_args!(
-                "client {client} asks server {server}{keyed}: {ask:?}"
-            ));
-            (server, now + delay)
-        };
-        let (ask, once) = (request.ask.clone(), request.once.clone());
-        let kind = Kind::Request(self.sent.len());
-        self.sent.push(request);
-        let asking = ask.run(self.ports[server].clone(), once);
-        let work = Box::pin(async move { Output::Answered(asking.await) });
-        self.spawn(server, kind, not_before, work);
-    }
-
-    /// A client that heard nothing, or that something failed, may ask again.
-    pub(super) fn maybe_retry(&mut self, request: Request) {
-        let mut inner = self.hub.lock();
-        if inner.choices.weighted(&[1, 2]) == 1 {
-            let at = inner.now + inner.choices.between(0, 20);
-            self.retries.push((at, request));
-        }
-    }
-
-    pub(super) fn request_of(&self, task: &Task) -> Option<Request> {
-        match task.kind {
-            Kind::Request(place) => self.sent.get(place).cloned(),
-            Kind::Beat | Kind::Dispatched | Kind::Lane(_) | Kind::Start => None,
-        }
-    }
-
-    fn with_stage<T>(&mut self, use_it: impl FnOnce(&mut dyn System, &mut Stage<'_>) -> T) -> T {
-        let mut inner = self.hub.lock();
-        let inner = &mut *inner;
-        let mut reached = Vec::new();
-        let mut stage = Stage {
-            choices: &mut inner.choices,
-            now: inner.now,
-            verified: &mut inner.verified,
-            policy: &inner.policy,
-            reached: &mut reached,
-        };
-        let result = use_it(&mut *self.system, &mut stage);
-        for point in reached {
-            inner.reach(point);
-        }
-        result
-    }
-
     /// Lets true time pass. Processes that run look at their clocks and write their beats.
     pub(super) fn pass(&mut self, seconds: u64) {
         let until = self.hub.lock().now + seconds;
@@ -646,7 +392,7 @@ impl Run {
         }
     }
 
-    fn spawn(&mut self, server: usize, kind: Kind, not_before: u64, future: Work) {
+    pub(super) fn spawn(&mut self, server: usize, kind: Kind, not_before: u64, future: Work) {
         let task = {
             let mut inner = self.hub.lock();
             let task = inner.task_next;

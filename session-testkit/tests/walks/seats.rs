@@ -2,12 +2,14 @@
 //! clocks make of one stay.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use session_core::changeset::{Expect, Key, Lane, Rejection, Unique, Version, Write};
+use session_core::changeset::{Expect, Key, Lane, Rejection, Row, Unique, Version, Write};
 use session_core::ledger::AccountKind;
+use session_core::ports::Clock;
 use session_core::room::{Heartbeat, JoinRoom, LeaveRoom, RoomRefusal, StayName};
-use session_core::service::{Ports, execute, work_lane};
-use session_core::types::{Id128, RoomId, Seconds, TransferId};
+use session_core::service::{Ports, beat, execute, work_lane};
+use session_core::types::{Id128, RoomId, Seconds, Timestamp, TransferId};
 use session_testkit::time::ManualClock;
 
 use crate::Walk;
@@ -283,4 +285,54 @@ async fn whoever_beats_through_the_server_that_is_behind_is_not_silent_to_the_ot
         let beat = execute(&behind, &Heartbeat(stay)).await.unwrap();
         assert!(beat.is_ok(), "{beat:?}");
     }
+}
+
+/// The clock of a process that stands still for a while after its first look.
+#[derive(Debug)]
+struct StoodStill {
+    has_looked: AtomicBool,
+    before: Timestamp,
+    after: Timestamp,
+}
+
+impl Clock for StoodStill {
+    fn now(&self) -> Timestamp {
+        if self.has_looked.swap(true, Ordering::SeqCst) {
+            self.after
+        } else {
+            self.before
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_stood_still_before_reading_decides_neither_a_beat_nor_a_join_in_the_past() {
+    let walk = Walk::new().await;
+    let wallet = walk.wallet(1).await;
+    let room = Some(walk.room_of(wallet).await);
+    let before = walk.now();
+    walk.pass(100).await;
+    let after = walk.now();
+    let stood_still = || Ports {
+        clock: Arc::new(StoodStill {
+            has_looked: AtomicBool::new(false),
+            before,
+            after,
+        }),
+        ..walk.bench.ports.clone()
+    };
+    let last_beat = || match walk.store.world().row(&Key::Service(())) {
+        Some((_, Row::Service(service))) => service.last_beat_at,
+        other => panic!("no beat: {other:?}"),
+    };
+
+    assert_eq!(beat(&stood_still()).await.unwrap(), None);
+    assert_eq!(last_beat(), after);
+    let join = JoinRoom { wallet, room };
+    let joined = execute(&stood_still(), &join).await.unwrap().unwrap();
+    let seat = walk.store.world();
+    let Some((_, Row::Seat(seat))) = seat.row(&Key::Seat(joined.connection)) else {
+        panic!("no seat");
+    };
+    assert_eq!((seat.joined_at, joined.grant.issued_at), (after, after));
 }

@@ -1,5 +1,5 @@
 //! What must hold of every history, one file each. What must hold of rows alone is in
-//! [`crate::invariants`] and is asked through [`sound`].
+//! [`crate::invariants`] and is asked through [`Sound`].
 //!
 //! An invariant sees what happens through [`Seen`] and keeps of it what it needs. It judges by the
 //! true world and by true time, never by what some server believes.
