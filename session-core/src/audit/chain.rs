@@ -9,7 +9,7 @@ use super::Invariant;
 use crate::changeset::Row;
 use crate::journal::{Block, BlockNumber, Chain, Entry, Sealing};
 use crate::ports::Found;
-use crate::types::EntryId;
+use crate::types::{EntryId, Id128};
 
 #[derive(Debug, Default)]
 pub(super) struct ChainCheck {
@@ -21,6 +21,7 @@ pub(super) struct ChainCheck {
     /// The entry in no block that is to come.
     awaited: Option<EntryId>,
     entries: u64,
+    entry_sum: u128,
 }
 
 #[derive(Debug)]
@@ -80,6 +81,8 @@ impl ChainCheck {
 
     fn read(&mut self, entry: &Entry, complaints: &mut Vec<String>) {
         self.entries = self.entries.saturating_add(1);
+        let number = u128::from_be_bytes(entry.id.to_bytes());
+        self.entry_sum = self.entry_sum.wrapping_add(number);
         let digest = entry.digest();
         if Entry::id_of(&digest) != entry.id {
             complaints.push(format!("entry {} has changed", entry.id));
@@ -105,13 +108,17 @@ impl Invariant for ChainCheck {
                 self.close(complaints);
                 self.awaited = Some(*entry);
             }
-            Found::Totals { entries, .. } => {
+            Found::Totals {
+                entries, entry_sum, ..
+            } => {
                 self.close(complaints);
                 if *entries != self.entries {
                     let shown = self.entries;
                     complaints.push(format!(
                         "{entries} entries are there, {shown} are accounted for"
                     ));
+                } else if *entry_sum != self.entry_sum {
+                    complaints.push("an entry is in two places, and another in none".into());
                 }
             }
             Found::Row(..) | Found::Transfer(_) | Found::Unreadable { .. } => {}

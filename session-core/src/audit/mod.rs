@@ -202,7 +202,9 @@ impl Audit {
                 return;
             }
             Found::Unsealed(_) => &mut report.unsealed,
-            Found::Totals { entries, transfers } => {
+            Found::Totals {
+                entries, transfers, ..
+            } => {
                 report.entries = *entries;
                 report.transfers = *transfers;
                 return;

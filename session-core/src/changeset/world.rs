@@ -208,6 +208,9 @@ impl World {
         let count = |n| u64::try_from(n).unwrap_or(u64::MAX);
         visitor.visit(Found::Totals {
             entries: count(self.journal().count()),
+            entry_sum: self.journal().fold(0, |sum: u128, entry| {
+                sum.wrapping_add(u128::from_be_bytes(entry.id.to_bytes()))
+            }),
             transfers: count(self.transfers.len()),
         });
         for key in self.rows.keys() {

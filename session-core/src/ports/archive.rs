@@ -25,11 +25,14 @@ pub enum Found {
     Transfer(Transfer),
     /// The entry of this identifier, shown next if there is one, is in no block.
     Unsealed(EntryId),
-    /// How many entries and transfers there are, found or not.
+    /// What there is, found or not.
     Totals {
-        /// In the journal.
+        /// Entries in the journal.
         entries: u64,
-        /// In the ledger.
+        /// Their identifiers, as big-endian numbers, added up modulo 2^128: two that changed places
+        /// with each other in what was shown are as many as before.
+        entry_sum: u128,
+        /// Transfers in the ledger.
         transfers: u64,
     },
     /// Something is there that cannot be read.
