@@ -2,7 +2,7 @@
 """Checks who signed what a server exported. Needs nothing but Python 3.8.
 
 Usage: signer.py FILE. Prints the wallet that signed it; exit code 1 where that is not the one it
-names. Whether that wallet is the server's is for you to know: it says so in its log when it starts.
+names, 2 where it cannot be read. Whether that wallet is the server's is for you to know: it says so in its log when it starts.
 """
 import json, sys
 
@@ -56,7 +56,7 @@ def signer(message, signature):
     """Who signed a personal message (EIP-191, secp256k1)."""
     raw = bytes.fromhex(signature[2:])
     r, s, v = int.from_bytes(raw[:32], "big"), int.from_bytes(raw[32:64], "big"), raw[64] % 27
-    assert len(raw) == 65 and raw[64] in (0, 1, 27, 28) and 0 < r < N and 0 < s < N
+    assert signature == "0x" + raw.hex() and len(raw) == 65 and raw[64] in (27, 28) and 0 < r < N and 0 < s <= N // 2
     z = int.from_bytes(keccak256(b"\x19Ethereum Signed Message:\n%d" % len(message) + message), "big")
     y = pow(r**3 + 7, (P + 1) // 4, P)
     assert (y * y - r**3 - 7) % P == 0
@@ -64,10 +64,18 @@ def signer(message, signature):
     return "0x" + keccak256(key[0].to_bytes(32, "big") + key[1].to_bytes(32, "big"))[12:].hex()
 
 def main():
-    with open(sys.argv[1], encoding="utf-8") as file:
-        signed = json.load(file)
-    canonical = json.dumps(signed["bundle"], sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    found = signer(canonical.encode(), signed["signature"])
+    try:
+        with open(sys.argv[1], encoding="utf-8") as file:
+            signed = json.load(file)
+    except (OSError, ValueError, IndexError, RecursionError) as error:
+        print(f"cannot be read: {error}", file=sys.stderr)
+        return 2
+    try:
+        canonical = json.dumps(signed["bundle"], sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        found = signer(canonical.encode(), signed["signature"])
+    except (AssertionError, KeyError, TypeError, ValueError) as error:
+        print(f"is not signed: {error!r}", file=sys.stderr)
+        return 1
     print(f"signed by {found}")
     return 0 if found == signed["signer"] else 1
 

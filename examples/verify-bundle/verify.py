@@ -16,8 +16,12 @@ def check(holds, why):
         raise Broken(why)
 
 def number(n, size=8):
-    check(type(n) is int, f"{n!r} is no number")
-    return n.to_bytes(size, "big", signed=n < 0)
+    check(type(n) is int and n >= 0, f"{n!r} is no number")
+    return n.to_bytes(size, "big")
+
+def hexed(t, size):
+    check(isinstance(t, str) and len(t) == 2 * size and bytes.fromhex(t).hex() == t, f"{t!r} is not {size} bytes")
+    return bytes.fromhex(t)
 
 def digest(domain, *parts):
     """SHA-256 over parts, each with its length before it."""
@@ -34,19 +38,21 @@ def canonical_uuid(t):
     return UUID(t).bytes
 
 def wallet(t):
-    check(t == "0x" + bytes.fromhex(t[2:]).hex() and len(t) == 42, f"{t!r} is no wallet")
-    return bytes.fromhex(t[2:])
+    check(isinstance(t, str) and t[:2] == "0x", f"{t!r} is no wallet")
+    return hexed(t[2:], 20)
 
 def variant(value):
     """A value that is one of several, as its name and what it holds."""
+    check(isinstance(value, str) or len(value) == 1, f"{value!r} is not one of several")
     return (value, {}) if isinstance(value, str) else next(iter(value.items()))
 
 def transfer(t):
     action, a = variant(t["action"])
     held = {"posted": lambda: b"\0", "pending": lambda: b"\1" + number(a["deadline"]),
-            "post": lambda: b"\2" + bytes.fromhex(a["of"]), "void": lambda: b"\3" + bytes.fromhex(a["of"])}
+            "post": lambda: b"\2" + hexed(a["of"], 16), "void": lambda: b"\3" + hexed(a["of"], 16)}
     cause, c = variant(t["reference"])
-    return (bytes.fromhex(t["id"]) + text(t["debit"]) + text(t["credit"]) + number(t["amount"]) +
+    check(cause in ("none", "connection"), f"{cause!r} is no cause")
+    return (hexed(t["id"], 16) + text(t["debit"]) + text(t["credit"]) + number(t["amount"]) +
             text(t["reason"]) + held[action]() +
             (b"\0" if cause == "none" else b"\1" + canonical_uuid(c)) + number(t["at"]))
 
@@ -66,9 +72,9 @@ FACTS = {
 
 def block(b, chain, previous):
     """Checks a block against the one before; the hash, and the entries that it shows."""
-    digests = [bytes.fromhex(d) for d in b["digests"]]
-    hashed = digest("journal block", b"\1", chain, number(b["number"]), bytes.fromhex(b["previous"]),
-                    number(b["sealed_at"]), number(b["entries"]), bytes.fromhex(b["root"]))
+    digests = [hexed(d, 32) for d in b["digests"]]
+    hashed = digest("journal block", b"\1", chain, number(b["number"]), hexed(b["previous"], 32),
+                    number(b["sealed_at"]), number(b["entries"]), hexed(b["root"], 32))
     check(hashed.hex() == b["hash"], f"block {b['number']} has another hash")
     check(previous in (None, (b["number"] - 1, b["previous"])), f"block {b['number']} does not follow")
     check(not (b["shown"] or digests) or len(digests) == b["entries"] and
@@ -76,14 +82,12 @@ def block(b, chain, previous):
     for place, e in b["shown"]:
         kind, fact = variant(e["fact"])
         d = digest("journal entry 1", number(e["at"]) + text(kind) + FACTS[kind](fact))
-        check(0 <= place < len(digests) and d == digests[place] and d.hex()[:32] == e["id"], f"entry {e['id']} is not in its block")
+        check(number(place) and place < len(digests) and d == digests[place] and d.hex()[:32] == e["id"], f"entry {e['id']} is not in its block")
     check([p for p, _ in b["shown"]] == sorted({p for p, _ in b["shown"]}), "entries are out of order")
     return [(e["at"], *variant(e["fact"])) for _, e in b["shown"]]
 
-def stay(connection, wallet, joined_at, facts):
+def stay(connection, wallet, joined_at, charges, ends):
     """What the journal tells of one stay, which must fit together."""
-    charges = [f["transfer"] for _, kind, f in facts if kind == "transferred" and f["transfer"]["reference"] == {"connection": connection}]
-    ends = [(at, f) for at, kind, f in facts if kind == "left" and f["connection"] == connection]
     charged, last = sum(t["amount"] for t in charges), max((t["at"] for t in charges), default=0)
     end = ends[0][0] if ends else last
     check(all(t["debit"] == f"wallet/seconds/{wallet}" and t["reason"] == "debit_usage" for t in charges) and len(ends) < 2
@@ -104,17 +108,22 @@ def story(bundle):
     of = lambda wanted: [(at, f) for at, kind, f in facts if kind == wanted]
     stays = {f["connection"]: (f["wallet"], at) for at, f in of("joined")}
     check(len(stays) == len(of("joined")), "somebody joins twice")
+    charges, ends = {c: [] for c in stays}, {c: [] for c in stays}
     for at, kind, f in facts:
         known = f.get("room") == room or kind == "outage"
-        known &= kind not in ("joined", "left") or f["connection"] in stays
         if kind == "transferred":
-            known = variant(f["transfer"]["reference"])[1] in stays
+            cause, c = variant(f["transfer"]["reference"])
+            known = cause == "connection" and c in stays
+            charges.get(c if known else None, []).append(f["transfer"])
+        elif kind == "left":
+            known = known and f["connection"] in stays
+            ends.get(f["connection"], []).append((at, f))
         check(known, f"something at {at} is not about this room")
     check(len(of("room_created")) < 2 and len(of("room_closed")) < 2, "the room begins or ends twice")
     for at, f in of("room_created"):
         print(f"created at {at} by {f['host']}")
     for connection, (wallet, joined_at) in sorted(stays.items()):
-        stay(connection, wallet, joined_at, facts)
+        stay(connection, wallet, joined_at, charges[connection], ends[connection])
     for at, f in of("room_closed"):
         print(f"closed at {at} ({f['why']})")
     if bundle["unsealed"]:
@@ -124,10 +133,9 @@ def main():
     try:
         with open(sys.argv[1], encoding="utf-8") as file:
             signed = json.load(file)
-    except (OSError, ValueError, IndexError) as error:
+    except (OSError, ValueError, IndexError, RecursionError) as error:
         return f"cannot be read: {error}", 2
     try:
-        print(f"signed by {signed['signer']}")
         story(signed["bundle"])
     except (Broken, KeyError, TypeError, ValueError, OverflowError, AttributeError, StopIteration) as error:
         return f"does not hold: {error!r}", 1

@@ -282,6 +282,13 @@ async fn the_evicted_get_their_receipt_with_the_refusal_and_nobody_else_does() {
         let other = server.post(path, guest, stay.clone()).await;
         assert_eq!(other.json()["details"], Value::Null);
     }
+    let elsewhere = json!({"room_id": "x", "connection_id": stay["connection_id"]});
+    let refused = server.post("/rooms/heartbeat", host, elsewhere).await;
+    assert_eq!(
+        refused.json()["details"],
+        Value::Null,
+        "the stay was not there"
+    );
     let unknown = json!({"room_id": room, "connection_id": "x"});
     let refused = server.post("/rooms/heartbeat", host, unknown).await;
     assert_eq!(refused.json()["details"], Value::Null);

@@ -47,6 +47,10 @@ pub(crate) async fn export(config: &Config, room: RoomId) -> Result<(), Failure>
         let unsealed = bundle.unsealed;
         eprintln!("{unsealed} entries about this room are in no block yet: export again later");
     }
+    if config.is_receipt_key_drawn {
+        let signer = key.wallet();
+        eprintln!("signed by {signer}, a key that was drawn for development: nobody's word");
+    }
     println!("{}", serde_json::to_string(&bundle.signed(key)?)?);
     Ok(())
 }

@@ -41,7 +41,7 @@ fn main() -> ExitCode {
 }
 
 fn read(path: &str) -> Result<SignedBundle, Box<dyn std::error::Error>> {
-    Ok(serde_json::from_str(&std::fs::read_to_string(path)?)?)
+    Ok(SignedBundle::parse(&std::fs::read_to_string(path)?)?)
 }
 
 fn tell(signed: &SignedBundle, story: &Story) {

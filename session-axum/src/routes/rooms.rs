@@ -214,7 +214,7 @@ pub(crate) async fn leave(
         "remaining_seconds": left.remaining.get(),
         "closed": left.closed,
     });
-    if let Some(receipt) = app.receipt(&left.receipt) {
+    if let Some(receipt) = left.receipt.and_then(|receipt| app.receipt(&receipt)) {
         answer["receipt"] = receipt.into();
     }
     Ok(Json(answer))
@@ -227,10 +227,13 @@ async fn with_receipt(problem: Problem, stay: &StayName, app: &App) -> Problem {
         return problem;
     };
     match stay_receipt(app.ports(), stay.wallet, connection).await {
-        Ok(ended) => match ended.and_then(|ended| app.receipt(&ended)) {
-            Some(receipt) => problem.with("details", json!({ "receipt": receipt })),
-            None => problem,
-        },
+        Ok(ended) => {
+            let named = ended.filter(|ended| Some(ended.room) == stay.room);
+            match named.and_then(|ended| app.receipt(&ended)) {
+                Some(receipt) => problem.with("details", json!({ "receipt": receipt })),
+                None => problem,
+            }
+        }
         Err(error) => {
             // The refusal stands without it, and the next call asks again.
             tracing::warn!(%error, "no receipt can be made");

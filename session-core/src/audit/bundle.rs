@@ -3,19 +3,22 @@
 //! A bundle holds the blocks from the first to the last that tell of the room. Of blocks between
 //! them only what their hash is made of; of blocks that tell of the room the digests of all
 //! entries, and the entries that are about the room in full. So it shows that these entries are in
-//! the chain, at their places, and nothing of what else happened.
+//! the chain, at their places. What else happened it does not show; but whoever can guess all of
+//! another entry, to the second, finds its digest there.
 //!
 //! What a bundle cannot show is that no other entry is about the room. But what a stay was charged
 //! in all is told at its end, and must be the sum of the charges that are shown.
 
 use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::changeset::Fact;
-use crate::crypto::{LocalSigner, Signature, eip191};
+use crate::crypto::{LocalSigner, eip191};
 use crate::journal::{BlockNumber, Entry, Sealing};
 use crate::ledger::{AccountKey, AccountKind, Owner, Reason, Reference, Transfer};
 use crate::room::{Closing, Departure};
@@ -141,7 +144,7 @@ impl Bundle {
     /// # Errors
     /// Never for a bundle that [`RoomExport`](super::RoomExport) made.
     pub fn text(&self) -> Result<String, serde_json::Error> {
-        serde_json::to_value(self).map(|value| value.to_string())
+        serde_json::to_value(self).map(|value| canonical_json(&value))
     }
 
     /// Signs it.
@@ -185,17 +188,32 @@ impl Bundle {
 }
 
 impl SignedBundle {
+    /// Reads a text, all of which is of the form: a member that nobody knows is not in what was
+    /// signed.
+    ///
+    /// # Errors
+    /// [`BundleError::Form`].
+    pub fn parse(text: &str) -> Result<Self, BundleError> {
+        let value: Value = serde_json::from_str(text).map_err(|_| BundleError::Form)?;
+        let written = value.get("bundle").map(canonical_json);
+        let signed: Self = serde_json::from_value(value).map_err(|_| BundleError::Form)?;
+        let read = signed.bundle.text().map_err(|_| BundleError::Form)?;
+        if written.as_ref() == Some(&read) {
+            Ok(signed)
+        } else {
+            Err(BundleError::Form)
+        }
+    }
+
     /// Checks the signature, then as [`Bundle::verify`]. Whether the signer is the server's is for
     /// the caller to know.
     ///
     /// # Errors
     /// [`BundleError`].
     pub fn verify(&self) -> Result<Story, BundleError> {
-        let wrong = BundleError::Signature(self.signer);
         let text = self.bundle.text().map_err(|_| BundleError::Form)?;
-        let signature = Signature::parse(&self.signature).map_err(|_| wrong.clone())?;
-        if signature.recover(&eip191::digest(text.as_bytes())) != Ok(self.signer) {
-            return Err(wrong);
+        if eip191::signer_of(&text, &self.signature) != Some(self.signer) {
+            return Err(BundleError::Signature(self.signer));
         }
         self.bundle.verify()
     }
@@ -356,8 +374,42 @@ impl Told {
     }
 }
 
+/// JSON without white space, members sorted by name whatever the order in which a value keeps them.
+fn canonical_json(value: &Value) -> String {
+    match value {
+        Value::Array(items) => {
+            let items: Vec<String> = items.iter().map(canonical_json).collect();
+            format!("[{}]", items.join(","))
+        }
+        Value::Object(members) => {
+            let sorted: BTreeMap<&String, &Value> = members.iter().collect();
+            let members: Vec<String> = sorted
+                .into_iter()
+                .map(|(name, member)| {
+                    format!("{}:{}", Value::from(name.as_str()), canonical_json(member))
+                })
+                .collect();
+            format!("{{{}}}", members.join(","))
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.to_string(),
+    }
+}
+
 /// The 32 bytes of their one canonical text.
 fn bytes(text: &str) -> Option<[u8; 32]> {
     let bytes = decode_hex_array(text).ok()?;
     (encode_hex(&bytes) == text).then_some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn members_are_sorted_however_a_value_keeps_them() {
+        let text = r#"{"b":[1,null,{"z":true,"a":"\n\"\u0001é"}],"a":{}}"#;
+        let value: Value = serde_json::from_str(text).unwrap();
+        let sorted = r#"{"a":{},"b":[1,null,{"a":"\n\"\u0001é","z":true}]}"#;
+        assert_eq!(canonical_json(&value), sorted);
+    }
 }

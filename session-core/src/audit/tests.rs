@@ -516,3 +516,31 @@ fn a_bundle_in_which_anything_is_bent_is_refused() {
     }
     assert!(bent > 200, "{bent}");
 }
+
+#[test]
+fn a_text_that_says_more_than_was_signed_is_no_bundle() {
+    let mut world = history();
+    seal(&mut world, 70);
+    let key = LocalSigner::from_bytes(&[3; 32]).unwrap();
+    let signed = bundle(&world).unwrap().signed(&key).unwrap();
+    let text = serde_json::to_string(&signed).unwrap();
+    assert_eq!(SignedBundle::parse(&text), Ok(signed.clone()));
+    for (from, to) in [
+        ("\"at\":", "\"note\":\"anything\",\"at\":"),
+        ("\"amount\":", "\"also\":1,\"amount\":"),
+        ("\"signer\":", "\"also\":1,\"signer\":"),
+        ("\"form\":", "\"also\":1,\"form\":"),
+    ] {
+        let other = text.replacen(from, to, 1);
+        assert_ne!(other, text, "{from}");
+        let parsed = SignedBundle::parse(&other);
+        assert_eq!(parsed, Err(BundleError::Form), "{to}");
+    }
+    let deep = "[".repeat(100_000);
+    assert_eq!(SignedBundle::parse(&deep), Err(BundleError::Form));
+    let loud = SignedBundle {
+        signature: signed.signature.to_uppercase().replace("0X", "0x"),
+        ..signed
+    };
+    assert_eq!(loud.verify(), Err(BundleError::Signature(key.wallet())));
+}

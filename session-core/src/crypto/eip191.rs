@@ -1,6 +1,7 @@
 //! Personal messages (EIP-191), as wallets sign them.
 
 use alloc::format;
+use alloc::string::ToString;
 
 use super::{Signature, keccak256};
 use crate::types::{Wallet, decode_hex_array};
@@ -24,6 +25,20 @@ pub fn signed_by(message: &str, signature: &Signature, wallet: Wallet) -> bool {
     let text = trim(message);
     let is_signed = |bytes: &[u8]| signature.recover(&digest(bytes)) == Ok(wallet);
     is_signed(text.as_bytes()) || named_bytes(text).is_some_and(|bytes| is_signed(&bytes))
+}
+
+/// Who signed a message, where the signature is written in its one canonical form: lower-case digits,
+/// the lower `s`, and `v` as wallets write it. For what the house signs itself: another spelling of
+/// a signature is nobody's.
+#[must_use]
+pub fn signer_of(message: &str, signature: &str) -> Option<Wallet> {
+    let parsed = Signature::parse(signature).ok()?;
+    let is_canonical =
+        parsed.to_string() == signature && parsed.is_low_s() && parsed.to_bytes()[64] >= 27;
+    if !is_canonical {
+        return None;
+    }
+    parsed.recover(&digest(message.as_bytes())).ok()
 }
 
 /// The 32 bytes that a text names in hexadecimal, if it names 32 bytes.
@@ -130,6 +145,24 @@ mod tests {
             );
         }
         assert!(!is_accepted("hel lo", b"hello"));
+    }
+
+    #[test]
+    fn one_spelling_of_a_signature_tells_the_signer() {
+        let signature = signer().sign_prehash(&digest(b"hello")).to_string();
+        assert_eq!(signer_of("hello", &signature), Some(signer().wallet()));
+        assert_ne!(signer_of("hellp", &signature), Some(signer().wallet()));
+        let (most, v) = signature.split_at(signature.len() - 2);
+        let low_v = if v == "1b" { "00" } else { "01" };
+        let digits = signature.strip_prefix("0x").unwrap();
+        for other in [
+            format!("{most}{low_v}"),
+            format!("0x{}", digits.to_uppercase()),
+            format!("{signature}0"),
+            digits.to_string(),
+        ] {
+            assert_eq!(signer_of("hello", &other), None, "{other}");
+        }
     }
 
     #[test]

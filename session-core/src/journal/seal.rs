@@ -9,7 +9,8 @@ use crate::service::{Answers, Command, Context, Decision, Never, Ports, Verdict}
 use crate::types::ChainId;
 
 /// A worker sees to it that there is a chain, and that it is looked at in time: a server whose
-/// clock is far ahead may have put that off for as long.
+/// clock is far ahead may have put the next look off for as long. (A claim of such a server that
+/// died under it holds as long, in this lane as in every other.)
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TendChain;
 

@@ -26,8 +26,10 @@ pub struct Left {
     pub remaining: Seconds,
     /// Whether the room closed with it.
     pub closed: bool,
-    /// What the participant gets a receipt of.
-    pub receipt: StayReceipt,
+    /// What the participant gets a receipt of; `None` in answers that were kept for repeats before
+    /// there were receipts.
+    #[serde(default)]
+    pub receipt: Option<StayReceipt>,
 }
 
 impl Command for LeaveRoom {
@@ -124,7 +126,7 @@ fn depart(
         charged: gone.seat.charged,
         remaining: gone.remaining,
         closed: closing.is_some(),
-        receipt: StayReceipt::of(&gone.seat)?,
+        receipt: StayReceipt::of(&gone.seat),
     })
 }
 
@@ -227,6 +229,13 @@ mod tests {
             charges(&decision.changeset),
             BTreeMap::from([(wallet(2), 75)])
         );
+    }
+
+    #[test]
+    fn an_answer_that_was_kept_before_there_were_receipts_is_still_one() {
+        let kept = r#"{"charged":30,"remaining":5,"closed":false}"#;
+        let left: Left = serde_json::from_str(kept).unwrap();
+        assert_eq!((left.charged.get(), left.receipt), (30, None));
     }
 
     #[test]
