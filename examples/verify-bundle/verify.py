@@ -2,8 +2,7 @@
 """Checks what a server exported: every digest, hash and link, and what the entries tell together.
 
 Usage: verify.py FILE. Needs nothing but Python 3.8. Exit codes: 0 it holds, 1 it does not, 2 it
-cannot be read. Who signed it is checked by signer.py. What is checked, and the form of everything
-that is hashed: docs/adr/0004-journal.md.
+cannot be read. Who signed it: signer.py. The form of all that is hashed: docs/adr/0004-journal.md.
 """
 import hashlib, json, sys
 from uuid import UUID
@@ -56,6 +55,9 @@ def transfer(t):
             text(t["reason"]) + held[action]() +
             (b"\0" if cause == "none" else b"\1" + canonical_uuid(c)) + number(t["at"]))
 
+def code(name, *names):
+    return bytes([names.index(name)])
+
 def balance(b):
     return b"\0" if b is None else b"\1" + b.to_bytes(8, "big", signed=True)
 
@@ -63,10 +65,10 @@ FACTS = {
     "joined": lambda f: canonical_uuid(f["connection"]) + canonical_uuid(f["room"]) + wallet(f["wallet"])
         + number(f["slot"], 1) + number(f["uid"]),
     "left": lambda f: canonical_uuid(f["connection"]) + canonical_uuid(f["room"]) + wallet(f["wallet"])
-        + text(f["why"]) + number(f["charged"]),
+        + code(f["why"], "exhausted", "left", "room_closed", "silent") + number(f["charged"]),
     "outage": lambda f: number(f["from"]) + number(f["to"]),
-    "room_closed": lambda f: canonical_uuid(f["room"]) + text(f["why"]),
-    "room_created": lambda f: canonical_uuid(f["room"]) + wallet(f["host"]) + text(f["visibility"]),
+    "room_closed": lambda f: canonical_uuid(f["room"]) + code(f["why"], "emptied", "host_left", "unjoined"),
+    "room_created": lambda f: canonical_uuid(f["room"]) + wallet(f["host"]) + code(f["visibility"], "open", "private"),
     "transferred": lambda f: transfer(f["transfer"]) + balance(f["debit_balance"]) + balance(f["credit_balance"]),
 }
 

@@ -185,13 +185,13 @@ impl Entry {
                 charged,
             } => {
                 out.id(*connection).id(*room).bytes(&wallet.to_bytes());
-                out.text(why.name()).number(charged.get());
+                out.byte(departure_code(*why)).number(charged.get());
             }
             Fact::Outage { from, to } => {
                 out.time(*from).time(*to);
             }
             Fact::RoomClosed { room, why } => {
-                out.id(*room).text(why.name());
+                out.id(*room).byte(closing_code(*why));
             }
             Fact::RoomCreated {
                 room,
@@ -200,7 +200,7 @@ impl Entry {
             } => {
                 out.id(*room)
                     .bytes(&host.to_bytes())
-                    .text(visibility.name());
+                    .byte(visibility_code(*visibility));
             }
             Fact::SignedIn { wallet, nonce } => {
                 out.bytes(&wallet.to_bytes()).bytes(nonce);
@@ -216,6 +216,33 @@ impl Entry {
             }
         }
         out.0
+    }
+}
+
+/// Part of what is hashed: a code never changes, and a new way to leave gets a new one.
+const fn departure_code(why: Departure) -> u8 {
+    match why {
+        Departure::Exhausted => 0,
+        Departure::Left => 1,
+        Departure::RoomClosed => 2,
+        Departure::Silent => 3,
+    }
+}
+
+/// As [`departure_code`].
+const fn closing_code(why: Closing) -> u8 {
+    match why {
+        Closing::Emptied => 0,
+        Closing::HostLeft => 1,
+        Closing::Unjoined => 2,
+    }
+}
+
+/// As [`departure_code`].
+const fn visibility_code(visibility: Visibility) -> u8 {
+    match visibility {
+        Visibility::Open => 0,
+        Visibility::Private => 1,
     }
 }
 
@@ -279,6 +306,55 @@ impl Canonical {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::types::encode_hex;
+
+    /// Journals that were written before hold these.
+    #[test]
+    fn what_is_hashed_of_rooms_and_stays_is_what_it_always_was() {
+        let bytes = |fact| encode_hex(&Entry::new(Timestamp::from_unix(9), fact).canonical_bytes());
+        let room = RoomId::from_bytes([1; 16]);
+        let ones = "01010101010101010101010101010101";
+        let twos = "02020202020202020202020202020202";
+        let wallet = Wallet::from_bytes([3; 20]);
+        let threes = "0303030303030303030303030303030303030303";
+        let left = |why| Fact::Left {
+            connection: ConnectionId::from_bytes([2; 16]),
+            room,
+            wallet,
+            why,
+            charged: Seconds::new(75),
+        };
+        for (why, code) in [
+            (Departure::Exhausted, "00"),
+            (Departure::Left, "01"),
+            (Departure::RoomClosed, "02"),
+            (Departure::Silent, "03"),
+        ] {
+            let head = "000000000000000900000000000000046c656674";
+            let told = alloc::format!("{head}{twos}{ones}{threes}{code}000000000000004b");
+            assert_eq!(bytes(left(why)), told);
+        }
+        for (why, code) in [
+            (Closing::Emptied, "00"),
+            (Closing::HostLeft, "01"),
+            (Closing::Unjoined, "02"),
+        ] {
+            let head = "0000000000000009000000000000000b726f6f6d5f636c6f736564";
+            let told = alloc::format!("{head}{ones}{code}");
+            assert_eq!(bytes(Fact::RoomClosed { room, why }), told);
+        }
+        for (visibility, code) in [(Visibility::Open, "00"), (Visibility::Private, "01")] {
+            let host = wallet;
+            let head = "0000000000000009000000000000000c726f6f6d5f63726561746564";
+            let told = alloc::format!("{head}{ones}{threes}{code}");
+            let fact = Fact::RoomCreated {
+                room,
+                host,
+                visibility,
+            };
+            assert_eq!(bytes(fact), told);
+        }
+    }
 
     #[test]
     fn an_entry_is_named_by_its_content() {
@@ -291,7 +367,7 @@ mod tests {
         assert_ne!(entry.id, Entry::new(Timestamp::from_unix(9), fact(3)).id);
         assert_ne!(entry.id, Entry::new(Timestamp::from_unix(8), fact(2)).id);
         assert_eq!(
-            crate::types::encode_hex(&entry.canonical_bytes()),
+            encode_hex(&entry.canonical_bytes()),
             "000000000000000900000000000000066f757461676500000000000000010000000000000002"
         );
     }
