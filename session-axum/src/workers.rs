@@ -136,7 +136,7 @@ pub async fn sweep(ports: &Ports) -> Result<Vec<(Lane, Worked)>, ExecuteError> {
 
 /// Whether a pass left something: it took as many rows as it may, or filled a block.
 fn more_is_due(worked: &Worked, ports: &Ports) -> bool {
-    let block = usize::try_from(ports.policy.journal.block_entries_max).unwrap_or(usize::MAX);
+    let block = usize::try_from(ports.policy.journal.block_entries()).unwrap_or(usize::MAX);
     worked.claimed >= CLAIM_ROWS_MAX || (worked.sealed > 0 && worked.sealed >= block)
 }
 

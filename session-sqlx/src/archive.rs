@@ -7,7 +7,7 @@ use session_core::changeset::{Rejection, Row, Version};
 use session_core::journal::{Entry, Fact};
 use session_core::ledger::Transfer;
 use session_core::ports::{Archive, Found, StoreError, Visitor};
-use session_core::types::{EntryId, Timestamp, TransferId};
+use session_core::types::{EntryId, Id128, Timestamp, TransferId};
 
 use crate::error::corrupt;
 use crate::postgres::PostgresStore;
@@ -77,8 +77,10 @@ pub(crate) async fn all<S: Session>(session: &mut S, out: Show<'_>) -> Result<()
     walk.rows(Kind::Chain).await?;
     walk.blocks().await?;
     walk.unsealed().await?;
+    let (entries, entry_sum) = walk.total().await?;
     let totals = Found::Totals {
-        entries: walk.count(&journal::COUNT).await?,
+        entries,
+        entry_sum,
         transfers: walk.count(&ledger::COUNT).await?,
     };
     walk.tell(totals)?;
@@ -260,6 +262,29 @@ impl<S: Session> Walk<'_, '_, S> {
         match exact_transfer(tuple) {
             Ok(transfer) => self.tell(Found::Transfer(transfer)),
             Err(error) => self.tell_unreadable(ledger::TABLE, detail(tuple, 1, &error)),
+        }
+    }
+
+    /// How many entries there are, and the sum of their identifiers.
+    async fn total(&mut self) -> Result<(u64, u128), Trouble> {
+        let (mut entries, mut sum): (u64, u128) = (0, 0);
+        let mut after = vec![Value::Text(String::new())];
+        loop {
+            let page = self.fetch(&journal::IDS, after).await?;
+            let is_full = page.len() == journal::IDS_MAX;
+            for tuple in &page {
+                entries = entries.saturating_add(1);
+                // What is no identifier is no entry that could be shown.
+                if let Some(Value::Text(id)) = tuple.first()
+                    && let Ok(id) = id.parse::<EntryId>()
+                {
+                    sum = sum.wrapping_add(u128::from_be_bytes(id.to_bytes()));
+                }
+            }
+            match page.into_iter().next_back() {
+                Some(last) if is_full => after = last,
+                _ => return Ok((entries, sum)),
+            }
         }
     }
 

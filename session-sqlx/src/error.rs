@@ -23,6 +23,9 @@ pub enum OpenError {
     /// cannot share memory between processes.
     #[error("database does not keep a write-ahead log but a journal of mode {0}")]
     NoWriteAheadLog(String),
+    /// The schema is not that of this version, or there is none.
+    #[error("database is not migrated to this version")]
+    NotCurrent,
     /// The address is not one of a database of this kind.
     #[error("database address is not of the form {expected}")]
     Url {

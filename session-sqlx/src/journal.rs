@@ -16,7 +16,8 @@ use crate::value::{Tuple, Type, Values};
 macro_rules! appended {
     ($id:literal, $at:literal, $kind:literal, $fact:literal) => {
         concat!(
-            "appended AS (INSERT INTO journal (id, decided_at, kind, fact) SELECT * FROM unnest($",
+            "appended AS (INSERT INTO journal (id, decided_at, kind, fact, version) \
+            SELECT told.*, 1 FROM unnest($",
             $id,
             "::text[], $",
             $at,
@@ -24,7 +25,7 @@ macro_rules! appended {
             $kind,
             "::text[], $",
             $fact,
-            "::text[]) ON CONFLICT (id) DO NOTHING RETURNING decided_at, id)"
+            "::text[]) AS told ON CONFLICT (id) DO NOTHING RETURNING decided_at, id)"
         )
     };
 }
@@ -39,8 +40,8 @@ pub(crate) const ENTER_APPENDED: &str =
 /// [entered](ENTER) among those that are in no block. PostgreSQL has done that in passing, and
 /// finds none.
 pub(crate) const APPEND: Statement = Statement {
-    sqlite: "INSERT INTO journal (id, decided_at, kind, fact) VALUES (?1, ?2, ?3, ?4) \
-        ON CONFLICT (id) DO NOTHING RETURNING decided_at, id",
+    sqlite: "INSERT INTO journal (id, decided_at, kind, fact, version) \
+        VALUES (?1, ?2, ?3, ?4, 1) ON CONFLICT (id) DO NOTHING RETURNING decided_at, id",
     postgres: text!("WITH ", appended!(1, 2, 3, 4), " ", ENTER_APPENDED),
     takes: &[Type::Text, Type::Number, Type::Text, Type::Text],
     finds: &[Type::Number, Type::Text],
@@ -85,14 +86,16 @@ pub(crate) const UNSEALED_PAGE: Statement = Statement {
     finds: &[Type::Number, Type::Text],
 };
 
-/// How many entries there are after one, counted up to so many, and the last of those.
-pub(crate) const COUNT: Statement = Statement {
-    sqlite: "SELECT count(*), max(id) FROM \
-        (SELECT id FROM journal WHERE id > ?1 ORDER BY id LIMIT ?2)",
-    postgres: "SELECT count(*), max(id) FROM (SELECT id FROM journal \
-        WHERE id > ($1::text[])[1] ORDER BY id LIMIT ($2::bigint[])[1]) AS counted",
-    takes: &[Type::Text, Type::Number],
-    finds: &[Type::Number, Type::Text],
+/// Entries that [`IDS`] finds at most.
+pub(crate) const IDS_MAX: usize = 10_000;
+
+/// The identifiers of entries after one. The bound is no parameter: PostgreSQL would plan for a
+/// tenth of the table.
+pub(crate) const IDS: Statement = Statement {
+    sqlite: "SELECT id FROM journal WHERE id > ?1 ORDER BY id LIMIT 10000",
+    postgres: "SELECT id FROM journal WHERE id > ($1::text[])[1] ORDER BY id LIMIT 10000",
+    takes: &[Type::Text],
+    finds: &[Type::Text],
 };
 
 /// The table of entries that are in no block.

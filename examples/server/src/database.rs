@@ -74,34 +74,44 @@ impl Database {
 
     /// Opens the database and brings its schema up to date.
     pub(crate) async fn open(&self) -> Result<Opened, Failure> {
+        let opened = self.connect().await?;
+        match &opened {
+            Opened::Memory(_) => {}
+            Opened::Postgres(store) => store.migrate().await?,
+            Opened::Sqlite(store) => store.migrate().await?,
+        }
+        Ok(opened)
+    }
+
+    async fn connect(&self) -> Result<Opened, Failure> {
         Ok(match self {
             Self::Memory => Opened::Memory(Arc::new(MemoryStore::new())),
             Self::Postgres { url, pooler } => {
                 let mut options = PostgresOptions::default();
                 options.pooler = *pooler;
-                let store = PostgresStore::open(url, options).await?;
-                store.migrate().await?;
-                Opened::Postgres(store)
+                Opened::Postgres(PostgresStore::open(url, options).await?)
             }
             Self::Sqlite { url, .. } => {
-                let store = SqliteStore::open(url, SqliteOptions::default()).await?;
-                store.migrate().await?;
-                Opened::Sqlite(store)
+                Opened::Sqlite(SqliteStore::open(url, SqliteOptions::default()).await?)
             }
         })
     }
-}
 
-impl Database {
-    /// Opens a database that is there: whoever only looks at it must not take a name that was
-    /// mistyped for a new database in which all is well.
+    /// Opens a database that is there, and changes nothing: whoever only looks at it must not take
+    /// a name that was mistyped for a new database in which all is well.
     pub(crate) async fn open_existing(&self) -> Result<Opened, Failure> {
         if let Self::Sqlite { path, .. } = self
             && !path.exists()
         {
             return Err(format!("there is no file {}", path.display()).into());
         }
-        self.open().await
+        let opened = self.connect().await?;
+        match &opened {
+            Opened::Memory(_) => {}
+            Opened::Postgres(store) => store.check_schema().await?,
+            Opened::Sqlite(store) => store.check_schema().await?,
+        }
+        Ok(opened)
     }
 }
 

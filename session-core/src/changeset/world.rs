@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use super::apply::Delta;
 use super::{Due, Entry, Fact, Fence, Key, Lane, Row, Unique, Version};
 use crate::auth::ChallengeKey;
-use crate::journal::BlockNumber;
+use crate::journal::{BLOCK_ENTRIES_MAX, BlockNumber};
 use crate::ledger::{Action, Transfer};
 use crate::ports::{Found, Read, StoredRow, Visitor};
 use crate::room::{Room, Visibility};
@@ -148,7 +148,7 @@ impl World {
             }
             Read::ActiveOpenRooms(max) => self.active_open_rooms(*max),
             Read::UnsealedEntries(max) => {
-                let max = usize::try_from(*max).unwrap_or(usize::MAX);
+                let max = usize::try_from(*max.min(&BLOCK_ENTRIES_MAX)).unwrap_or(usize::MAX);
                 let oldest = self.unsealed().into_iter().take(max);
                 oldest
                     .filter_map(|id| self.stored(&Key::Entry(id)))

@@ -71,7 +71,7 @@ impl Command for SealBlock {
     type Refusal = Never;
 
     async fn load(&self, ports: &Ports, cx: &Context<'_>) -> Result<SealView, StoreError> {
-        let unsealed = Read::UnsealedEntries(cx.policy.journal.block_entries_max);
+        let unsealed = Read::UnsealedEntries(cx.policy.journal.block_entries());
         let reads = [Read::Row(Key::Chain(())), unsealed.clone()];
         let snapshot = Snapshot::load(ports.store(), &reads).await?;
         Ok(SealView {
@@ -98,7 +98,7 @@ impl Command for SealBlock {
             return Verdict::Done(Decision::granted(draft, 0));
         }
         let block = chain.seal(&entries, cx.now);
-        let is_full = u32::try_from(entries.len()).is_ok_and(|n| n >= policy.block_entries_max);
+        let is_full = u32::try_from(entries.len()).is_ok_and(|n| n >= policy.block_entries());
         let seal_at = if is_full { cx.now } else { later };
         draft.update(&view.chain, chain.after(&block, seal_at));
         draft.insert(block);

@@ -41,8 +41,9 @@ pub enum Read {
     LiveSeatsIn(RoomId),
     /// One row.
     Row(Key),
-    /// The oldest entries of the journal that are in no block, at most this many, oldest first;
-    /// those of one instant by identifier.
+    /// The oldest entries of the journal that are in no block, at most this many and at most
+    /// [`BLOCK_ENTRIES_MAX`](crate::journal::BLOCK_ENTRIES_MAX), oldest first; those of one instant
+    /// by identifier.
     UnsealedEntries(u32),
 }
 

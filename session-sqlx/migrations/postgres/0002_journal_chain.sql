@@ -2,6 +2,9 @@
 
 -- Always 1: an entry is never written again. There so that entries are read as all rows are.
 ALTER TABLE journal ADD COLUMN version bigint NOT NULL DEFAULT 1 CHECK (version = 1);
+-- A server of before does not know of what is unsealed: what it appended would get into no block,
+-- ever. It knows no version either, and so is refused.
+ALTER TABLE journal ALTER COLUMN version DROP DEFAULT;
 
 -- Entries that are in no block, the oldest of which are sealed first. An entry comes in with the
 -- commit that appends it, and goes with the one that inserts its block. Not a foreign key: what

@@ -1,7 +1,20 @@
 -- The journal is sealed: what is in no block yet, the blocks, and how far they go.
 
--- Always 1: an entry is never written again. There so that entries are read as all rows are.
-ALTER TABLE journal ADD COLUMN version INTEGER NOT NULL DEFAULT 1 CHECK (version = 1);
+-- The version is always 1: an entry is never written again. It is there so that entries are read as
+-- all rows are, and without a default: a server of before does not know of what is unsealed, and
+-- what it appended would get into no block, ever. It knows no version either, and so is refused.
+CREATE TABLE journal_with_version (
+    id TEXT NOT NULL PRIMARY KEY CHECK (length(id) = 32),
+    decided_at INTEGER NOT NULL CHECK (decided_at >= 0),
+    kind TEXT NOT NULL CHECK (length(kind) > 0),
+    fact TEXT NOT NULL CHECK (json_valid(fact)),
+    version INTEGER NOT NULL CHECK (version = 1)
+) STRICT;
+
+INSERT INTO journal_with_version (id, decided_at, kind, fact, version)
+    SELECT id, decided_at, kind, fact, 1 FROM journal;
+DROP TABLE journal;
+ALTER TABLE journal_with_version RENAME TO journal;
 
 -- Entries that are in no block, the oldest of which are sealed first. An entry comes in with the
 -- commit that appends it, and goes with the one that inserts its block.

@@ -59,8 +59,8 @@ pub(super) const FIND: &str = text!(
     ORDER BY created_at DESC, id LIMIT $20::bigint) AS room \
     UNION ALL SELECT 10::bigint, ",
     entry::TABLE.packed,
-    " FROM (SELECT entry FROM unsealed ORDER BY decided_at, entry LIMIT $21::bigint) AS oldest \
-    JOIN journal ON journal.id = oldest.entry"
+    entry::OLDEST_UNSEALED,
+    "$21::bigint) AS oldest JOIN journal ON journal.id = oldest.entry"
 );
 
 /// What a heartbeat reads: accounts, `$1` to `$3`, seats, `$4`, and the shared beat, `$5`.

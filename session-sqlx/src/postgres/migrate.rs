@@ -42,6 +42,17 @@ pub(super) async fn run(pool: &PgPool) -> Result<(), OpenError> {
     }
 }
 
+/// Whether everything is applied; nothing is changed.
+pub(super) async fn check(pool: &PgPool) -> Result<(), OpenError> {
+    let migrator: Migrator = sqlx::migrate!("migrations/postgres");
+    let mut connection = pool.acquire().await.map_err(OpenError::Database)?;
+    match is_current(&mut connection, &migrator).await {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(OpenError::NotCurrent),
+        Err(error) => Err(OpenError::Migration(error)),
+    }
+}
+
 async fn walk(connection: &mut PgConnection, migrator: &Migrator) -> Result<(), MigrateError> {
     let mut transaction = connection.begin().await?;
     if is_current(&mut transaction, migrator).await? {

@@ -162,6 +162,18 @@ impl PostgresStore {
         migrate::run(&self.0.access.pool).await
     }
 
+    /// Looks whether the schema is that of this version, and changes nothing.
+    ///
+    /// # Errors
+    /// [`OpenError::NotCurrent`] where it is not, [`OpenError::Migration`] where the database was
+    /// migrated by something else.
+    ///
+    /// # Cancel safety
+    /// Nothing is changed.
+    pub async fn check_schema(&self) -> Result<(), OpenError> {
+        migrate::check(&self.0.access.pool).await
+    }
+
     /// Closes every connection, once the calls that wait are answered. Calls afterwards fail as
     /// unavailable.
     pub async fn close(&self) {

@@ -18,6 +18,12 @@ pub(crate) const TABLE: Table = table! {
     version 5 replaced 6 gone 2
 };
 
+/// The oldest that are in no block, up to a number that follows. The bound inside is
+/// [`BLOCK_ENTRIES_MAX`](session_core::journal::BLOCK_ENTRIES_MAX), and no parameter: for one,
+/// PostgreSQL plans a tenth of the table, and so reads all of the journal.
+pub(crate) const OLDEST_UNSEALED: &str = " FROM (SELECT entry FROM (SELECT decided_at, entry \
+    FROM unsealed ORDER BY decided_at, entry LIMIT 1000) AS most ORDER BY decided_at, entry LIMIT ";
+
 /// The oldest that are in no block, at most so many.
 pub(crate) const UNSEALED: Statement = Statement {
     sqlite: text!(
@@ -29,8 +35,8 @@ pub(crate) const UNSEALED: Statement = Statement {
     postgres: text!(
         "SELECT ",
         TABLE.list,
-        " FROM (SELECT entry FROM unsealed ORDER BY decided_at, entry \
-        LIMIT ($1::bigint[])[1]) AS oldest JOIN journal ON journal.id = oldest.entry"
+        OLDEST_UNSEALED,
+        "($1::bigint[])[1]) AS oldest JOIN journal ON journal.id = oldest.entry"
     ),
     takes: &[Type::Number],
     finds: TABLE.select.finds,
@@ -53,4 +59,17 @@ pub(super) fn decode(columns: &Columns<'_>) -> Result<Entry, StoreError> {
         return Err(corrupt("column kind contradicts the fact"));
     }
     Ok(Entry { id, at, fact })
+}
+
+#[cfg(test)]
+mod tests {
+    use session_core::journal::BLOCK_ENTRIES_MAX;
+
+    use super::*;
+
+    #[test]
+    fn no_more_is_found_than_a_block_may_hold() {
+        let bound = ["LIMIT ", &BLOCK_ENTRIES_MAX.to_string(), ")"].concat();
+        assert!(OLDEST_UNSEALED.contains(&bound), "{OLDEST_UNSEALED}");
+    }
 }

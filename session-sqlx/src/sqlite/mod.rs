@@ -128,6 +128,36 @@ impl SqliteStore {
         })))
     }
 
+    /// Looks whether the schema is that of this version, and changes nothing.
+    ///
+    /// # Errors
+    /// [`OpenError::NotCurrent`] where it is not.
+    ///
+    /// # Cancel safety
+    /// Nothing is changed.
+    pub async fn check_schema(&self) -> Result<(), OpenError> {
+        let connect = SqliteConnectOptions::new()
+            .filename(&self.0.file.path)
+            .busy_timeout(self.0.options.busy_timeout)
+            .read_only(true);
+        let mut connection = connect.connect().await.map_err(OpenError::Database)?;
+        // No such table is the same to whoever asks.
+        let applied: Vec<(i64, Vec<u8>)> =
+            sqlx::query_as("SELECT version, checksum FROM session_migrations ORDER BY version")
+                .fetch_all(&mut connection)
+                .await
+                .unwrap_or_default();
+        let migrator: Migrator = sqlx::migrate!("migrations/sqlite");
+        let wanted = migrator
+            .iter()
+            .map(|migration| (migration.version, migration.checksum.to_vec()));
+        if wanted.eq(applied) {
+            Ok(())
+        } else {
+            Err(OpenError::NotCurrent)
+        }
+    }
+
     /// Brings the schema up to date. Migrations that were applied before are left alone; several
     /// servers may do this at once.
     ///

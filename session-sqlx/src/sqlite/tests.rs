@@ -100,7 +100,7 @@ async fn every_statement_finds_its_rows_by_an_index() {
         &account::OF_THE_HOUSE,
         &account::OF_WALLETS_PAGE,
         &journal::APPEND,
-        &journal::COUNT,
+        &journal::IDS,
         &journal::ENTER,
         &journal::LOCK_UNSEALED,
         &journal::SEAL,

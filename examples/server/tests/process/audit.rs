@@ -113,6 +113,38 @@ fn whoever_mistypes_the_name_of_the_file_gets_no_clean_report() {
     assert!(!folder.path().join("session.db").exists());
 }
 
+/// Neither a clean report nor our tables.
+fn is_left_alone((code, said): (Option<i32>, String)) {
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("not migrated to this version"), "{said}");
+}
+
+const LOOKS: [&[&str]; 2] = [
+    &["audit"],
+    &["export", "00000000-0000-4000-8000-000000000000"],
+];
+
+#[test]
+fn a_file_without_our_tables_is_left_alone() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    std::fs::write(folder.path().join("session.db"), "").expect("an empty file");
+    for look in LOOKS {
+        is_left_alone(run(folder.path(), look, &RECEIPTS));
+    }
+}
+
+#[test]
+fn a_postgres_database_without_our_tables_is_left_alone() {
+    let Some(place) = Place::new(On::Postgres) else {
+        return;
+    };
+    for look in LOOKS {
+        is_left_alone(place.run(look, &RECEIPTS));
+    }
+    let ours = "SELECT count(*) FROM information_schema.tables WHERE table_name = 'journal'";
+    assert_eq!(place.count(ours), 0);
+}
+
 #[test]
 fn a_key_of_receipts_that_is_none_stops_the_start_and_is_not_shown() {
     let folder = tempfile::tempdir().expect("a temporary folder");
