@@ -112,6 +112,11 @@ async fn every_bent_column_is_found(on: On) {
     assert!(!complaints(&store).await.is_empty(), "not found: {swap}");
     hand.restore("unsealed").await;
 
+    // A server of before, which would not say that it is in no block.
+    let fact = "INSERT INTO journal (id, decided_at, kind, fact) \
+        VALUES ('00000000000000000000000000000000', 1, 'outage', '{}')";
+    assert!(hand.run(fact).await.is_err(), "appended: {fact}");
+
     // And whole rows that are gone, however the schema holds on to them.
     for table in TABLES {
         let gone = format!(

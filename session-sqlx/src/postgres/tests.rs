@@ -93,3 +93,39 @@ async fn without_its_locks_the_suite_finds_a_write_skew_at_read_committed_alone(
         }
     }
 }
+
+/// The server's plans do not know how many rows a parameter asks for, and must not read all of a
+/// journal for a block of it.
+#[tokio::test]
+async fn what_is_unsealed_is_found_without_reading_the_journal() {
+    let Some(url) = fresh("plans", "read committed").await else {
+        return;
+    };
+    let store = PostgresStore::open(&url, PostgresOptions::default())
+        .await
+        .unwrap();
+    store.migrate().await.unwrap();
+    store.close().await;
+    let mut hand = PgConnection::connect(&url).await.unwrap();
+    let nulls = vec!["NULL"; 20].join(", ");
+    for statement in [
+        "INSERT INTO journal (id, decided_at, kind, fact, version) \
+            SELECT md5(n::text), n, 'outage', '{}', 1 FROM generate_series(1, 200000) AS n"
+            .to_owned(),
+        "INSERT INTO unsealed (decided_at, entry) SELECT decided_at, id FROM journal".to_owned(),
+        "ANALYZE".to_owned(),
+        "SET plan_cache_mode = force_generic_plan".to_owned(),
+        format!("PREPARE found AS {}", find::FIND),
+    ] {
+        hand.execute(AssertSqlSafe(statement)).await.unwrap();
+    }
+    let explain = AssertSqlSafe(format!("EXPLAIN EXECUTE found ({nulls}, 1000)"));
+    let plan = hand.fetch_all(explain).await.unwrap();
+    let lines = plan.iter().map(|line| sqlx::Row::get::<String, _>(line, 0));
+    let plan: Vec<String> = lines.collect();
+    let plan = plan.join("\n");
+    assert!(plan.contains("journal"), "{plan}");
+    assert!(!plan.contains("Seq Scan on journal"), "{plan}");
+    assert!(!plan.contains("JIT"), "{plan}");
+    hand.close().await.unwrap();
+}
