@@ -5,7 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use session_core::changeset::{Changeset, Expect, Fact, Receipt, Rejection, Row, Write};
+use session_core::changeset::{Changeset, Expect, Fact, Key, Receipt, Rejection, Row, Write};
+use session_core::journal::Block;
 use session_core::outbox::{Intent, IntentClass, IntentState, Outcome};
 use session_core::policy::Policy;
 use session_core::ports::{
@@ -276,6 +277,9 @@ impl Inner {
                 });
             }
             Err(why) => {
+                if changeset.rows.iter().any(|write| sealed(write).is_some()) {
+                    self.reach("two sealers met: one was refused");
+                }
                 self.note(format_args!(
                     "  commit of {} refused: {why}",
                     Summary(changeset)
@@ -310,6 +314,9 @@ impl Inner {
                 _ => {}
             }
         }
+        for block in changeset.rows.iter().filter_map(sealed) {
+            self.reach_sealed(block);
+        }
         for write in &changeset.rows {
             if let Write::Update(Row::Intent(intent)) = write
                 && intent.state == IntentState::Failed
@@ -321,6 +328,24 @@ impl Inner {
                     IntentClass::Queryable | IntentClass::Repeatable => "an intent was refused",
                 });
             }
+        }
+    }
+
+    fn reach_sealed(&mut self, block: &Block) {
+        self.reach("a block was sealed");
+        let entries = u32::try_from(block.entries.len()).unwrap_or(u32::MAX);
+        if entries >= self.policy.journal.block_entries_max {
+            self.reach("a full block was sealed");
+        }
+        let world = self.backend.world();
+        let has_waited = block.entries.iter().any(|entry| {
+            let entry = world.row(&Key::Entry(*entry));
+            entry.is_some_and(
+                |(_, row)| matches!(row, Row::Entry(entry) if entry.at.unix() + 60 < self.now),
+            )
+        });
+        if has_waited {
+            self.reach("entries waited for more than a minute");
         }
     }
 
@@ -399,6 +424,14 @@ impl Inner {
     }
 }
 
+/// The block that a write appends.
+const fn sealed(write: &Write) -> Option<&Block> {
+    match write {
+        Write::Insert(Row::Block(block)) => Some(block),
+        Write::Delete(_) | Write::Insert(_) | Write::Update(_) => None,
+    }
+}
+
 fn unavailable(why: &str) -> StoreError {
     StoreError {
         kind: StoreErrorKind::Unavailable,
@@ -455,6 +488,6 @@ impl fmt::Display for Summary<'_> {
 }
 
 /// The name of a row, long identifiers cut.
-fn short(key: &session_core::changeset::Key) -> String {
+fn short(key: &Key) -> String {
     key.to_string().chars().take(16).collect()
 }

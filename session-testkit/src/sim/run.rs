@@ -8,8 +8,9 @@ use std::task::{Context, Poll, Waker};
 
 use session_core::changeset::{Draft, Key, Lane, World};
 use session_core::ledger::{AccountKey, AccountKind, Action, Owner, Reason, Reference, Transfer};
+use session_core::policy::Policy;
 use session_core::service::{Ports, beat, work_lane};
-use session_core::types::{Timestamp, TransferId, Unit};
+use session_core::types::{Seconds, Timestamp, TransferId, Unit};
 
 use super::fault::Chances;
 use super::hub::{Hub, Inner, Server};
@@ -95,6 +96,8 @@ impl Run {
         }
         inner.chances = Chances::draw(&mut inner.choices);
         inner.entropy = inner.choices.between(0, u64::from(u32::MAX) - 1);
+        draw_sealing(inner.entropy, &mut scenery.policy);
+        inner.policy = scenery.policy;
         let servers = 1 + inner.choices.weighted(&[2, 4, 3]);
         let clocks_differ = inner.choices.weighted(&[2, 3]) == 1;
         for _ in 0..servers {
@@ -429,6 +432,20 @@ pub(super) fn offset(choices: &mut Choices) -> i64 {
     // Plain is none, then ahead by more and more, then behind.
     let behind = i64::try_from(off.saturating_sub(OFFSET_MAX_SECONDS)).unwrap_or(0);
     if behind > 0 { -behind } else { ahead }
+}
+
+/// How the journal of a run is sealed: by what its randomness begins with, so that recorded lists
+/// of choices keep their meaning. Plain are the recorded numbers.
+fn draw_sealing(entropy: u64, policy: &mut Policy) {
+    let journal = &mut policy.journal;
+    journal.block_entries_max = [journal.block_entries_max, 3, 1][[0, 1, 1, 2][place(entropy, 4)]];
+    let every = journal.seal_every_seconds;
+    journal.seal_every_seconds = [every, Seconds::new(1), Seconds::new(30)][place(entropy / 4, 3)];
+}
+
+/// One of a few, by a number.
+fn place(number: u64, among: u64) -> usize {
+    usize::try_from(number % among).unwrap_or(0)
 }
 
 /// Gives wallets the credit that they begin with.

@@ -4,7 +4,8 @@ use std::future::Future;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use session_core::changeset::{Draft, Lane, World};
+use session_core::changeset::{Draft, Lane, Row, World};
+use session_core::journal::Fact;
 use session_core::ledger::{AccountKey, AccountKind, Owner, VerifyCelo};
 use session_core::media::{Channel, MediaUid};
 use session_core::outbox::{Effect, Intent, IntentClass};
@@ -13,10 +14,10 @@ use session_core::ports::Store;
 use session_core::room::{
     CreateRoom, Heartbeat, JoinRoom, Joined, LeaveRoom, StayName, Visibility,
 };
-use session_core::service::{Command, execute};
+use session_core::service::{Command, execute, work_lane};
 use session_core::types::{IntentKey, RoomId, Seconds, Unit, Wallet};
 use session_testkit::bench::Bench;
-use session_testkit::invariants::{live_seats, usage_by_wallet};
+use session_testkit::invariants::{audited, live_seats, usage_by_wallet};
 use session_testkit::memory::MemoryStore;
 use session_testkit::sim::explore::{Ended, Explored, Model, Step, explore};
 use session_testkit::sim::{Asked, Backend, Honest};
@@ -288,6 +289,63 @@ fn lease_takeover_with_a_paused_holder() {
         let explored = explore(&model, &careless, &judge, RUNS_MAX);
         assert_broken(&format!("lease takeover, {class:?}"), "fenced", &explored);
     }
+}
+
+/// Two servers seal three entries in blocks of at most two, and one may die anywhere; a lease may
+/// run out meanwhile. Whoever looks afterwards seals what is left: every entry is in one block.
+#[test]
+fn two_sealers_and_three_entries() {
+    let stage = Stage::new(2);
+    let begin = stage.bench.ports.clock.now();
+    now(work_lane(&stage.bench.ports, Lane::Seal)).unwrap();
+    for n in 1..=3 {
+        let to = begin.after(Seconds::new(n));
+        let mut draft = Draft::new();
+        draft.journal(begin, Fact::Outage { from: begin, to });
+        now(stage.store.commit(&draft.finish())).unwrap();
+    }
+    let world = stage.world();
+    assert_eq!(world.unsealed().len(), 3);
+    let model = || {
+        let tasks = vec![Step::Work(0, Lane::Seal), Step::Work(1, Lane::Seal)];
+        let mut model = stage.model(tasks);
+        model.policy.journal.block_entries_max = 2;
+        model.begin = begin.after(model.policy.journal.seal_every_seconds);
+        model.deaths_max = 1;
+        model.passes = vec![Seconds::new(30)];
+        model
+    };
+    let judge = |ended: &Ended<'_>| {
+        let store = Arc::new(MemoryStore::around(ended.world.clone()));
+        let mut bench = Bench::new(store.clone(), 9);
+        bench.ports.policy.journal.block_entries_max = 2;
+        for _ in 0..3 {
+            bench.clock.advance(Seconds::new(100));
+            now(work_lane(&bench.ports, Lane::Seal)).map_err(|error| error.to_string())?;
+        }
+        let world = store.world();
+        let blocks = world.rows().filter_map(|(_, _, row)| match row {
+            Row::Block(block) => Some(block.entries.clone()),
+            _ => None,
+        });
+        let mut sealed: Vec<_> = blocks.flatten().collect();
+        sealed.sort_unstable();
+        let mut written: Vec<_> = world.journal().map(|entry| entry.id).collect();
+        written.sort_unstable();
+        let complaints = audited(&world);
+        if sealed == written && complaints.is_empty() {
+            Ok(())
+        } else {
+            let (sealed, written) = (sealed.len(), written.len());
+            Err(format!("{sealed} sealed of {written}: {complaints:?}"))
+        }
+    };
+    let explored = explore(&model, &honest(&world), &judge, RUNS_MAX);
+    assert_clean("two sealers and three entries", &explored);
+
+    let careless = || Planted::around(Bug::SealsTwice, world.clone());
+    let explored = explore(&model, &careless, &judge, RUNS_MAX);
+    assert_broken("two sealers and three entries", "model", &explored);
 }
 
 fn account(world: &World, wallet: Wallet, kind: AccountKind) -> session_core::ledger::Account {

@@ -23,12 +23,14 @@ pub(crate) enum Bug {
     AcknowledgesBeforeItWrites,
     AcknowledgesWithoutWriting,
     ChargesPastALeave,
+    DropsAnEntry,
     ForgetsAnswers,
     ForgetsSubmissions,
     ForgetsUniques,
     HalfAChangeset,
     HidesTheBeat,
     LostUpdate,
+    SealsTwice,
     ShortLease,
     SkipsTheFence,
     StaleReads,
@@ -173,6 +175,11 @@ impl Backend for Planted {
                         }),
                 );
             }
+            Bug::DropsAnEntry => {
+                if self.now_and_then() {
+                    changeset.journal.pop();
+                }
+            }
             Bug::ForgetsAnswers => changeset.idempotency = None,
             Bug::ForgetsSubmissions => {
                 let is_submitted = |write: &Write| matches!(write, Write::Update(Row::Intent(intent)) if intent.state == IntentState::Submitted);
@@ -185,6 +192,19 @@ impl Backend for Planted {
                 }
             }
             Bug::LostUpdate => return self.commit_late(&changeset),
+            Bug::SealsTwice => {
+                let receipt = self.honest.commit(&changeset)?;
+                for write in &changeset.rows {
+                    if let Write::Insert(Row::Block(block)) = write
+                        && block.number.get() % 5 == 1
+                        && let Some(&entry) = block.entries.last()
+                    {
+                        let at = block.sealed_at;
+                        self.honest.world_mut().put_unsealed(at, entry);
+                    }
+                }
+                return Ok(receipt);
+            }
             Bug::SkipsTheFence => {
                 for expect in &mut changeset.expect {
                     if let Expect::Claimed(key, fence) = expect {
@@ -317,8 +337,14 @@ fn seeds_until(
     plan: &dyn Fn(Plan) -> Plan,
 ) -> u64 {
     // What is broken of rows goes by its own name, and is looked for by all of them.
-    let is_of_rows =
-        ["conservation", "one_seat", "capacity", "never_negative"].contains(&invariant);
+    let is_of_rows = [
+        "capacity",
+        "chain",
+        "conservation",
+        "never_negative",
+        "one_seat",
+    ]
+    .contains(&invariant);
     let judge = if is_of_rows { "sound" } else { invariant };
     for seed in 0..1000 {
         let system = systems::named(system).unwrap();
@@ -379,6 +405,10 @@ found! {
         with(|ports| ports.policy.outage.missed_after_seconds = Seconds::new(100_000));
     a_refusal_that_writes: "free-rooms", "refusals_are_clean",
         with(|ports| between(ports, writes_what_was_refused, None));
+    a_journal_entry_that_is_dropped: "free-rooms", "acknowledged", on(Bug::DropsAnEntry);
+    an_entry_that_is_sealed_twice: "free-rooms", "chain", on(Bug::SealsTwice);
+    a_journal_that_nobody_seals: "free-rooms", "resolved",
+        with(|ports| between(ports, |_| {}, Some(Lane::Seal)));
     a_lane_that_nobody_works_on: "free-rooms", "resolved",
         with(|ports| between(ports, |_| {}, Some(Lane::Seats)));
 }
