@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use session_core::changeset::{Draft, Lane, Row, World};
+use session_core::changeset::{Draft, Key, Lane, Row, World};
 use session_core::journal::Fact;
 use session_core::ledger::{AccountKey, AccountKind, Owner, VerifyCelo};
 use session_core::media::{Channel, MediaUid};
@@ -350,8 +350,8 @@ fn two_sealers_and_three_entries() {
 
 fn account(world: &World, wallet: Wallet, kind: AccountKind) -> session_core::ledger::Account {
     let key = AccountKey::new(Owner::Wallet(wallet), kind, Unit::Seconds);
-    match world.row(&session_core::changeset::Key::Account(key)) {
-        Some((_, session_core::changeset::Row::Account(account))) => *account,
+    match world.row(&Key::Account(key)) {
+        Some((_, Row::Account(account))) => *account,
         _ => session_core::ledger::Account::empty(key),
     }
 }

@@ -14,7 +14,7 @@ use session_core::ports::{
     Claim, Claimed, CommitError, Effects, Read, Store, StoreError, StoredRow,
 };
 use session_core::service::Ports;
-use session_core::types::{ConnectionId, Id128, Seconds, TransferId, Wallet};
+use session_core::types::{ConnectionId, EntryId, Id128, Seconds, TransferId, Wallet};
 use session_testkit::sim::{Backend, Choices, Honest, Plan, Wrap, run, systems};
 
 /// What a backend does wrong.
@@ -97,6 +97,18 @@ impl Planted {
         let delta = apply(&named, changeset)?;
         self.honest.world_mut().absorb(&delta);
         Ok(delta.receipt)
+    }
+
+    /// Of these entries one that no sum is made of, or it is conservation that notices first.
+    fn tells_of_no_transfer(&self, entries: &[EntryId]) -> Option<EntryId> {
+        let world = self.honest.world();
+        let is_other = |entry: &&EntryId| {
+            let row = world.row(&Key::Entry(**entry));
+            row.is_some_and(|(_, row)| {
+                matches!(row, Row::Entry(entry) if !matches!(entry.fact, Fact::Transferred { .. }))
+            })
+        };
+        entries.iter().find(is_other).copied()
     }
 
     /// As decided on the world before the last commit.
@@ -197,7 +209,7 @@ impl Backend for Planted {
                 for write in &changeset.rows {
                     if let Write::Insert(Row::Block(block)) = write
                         && block.number.get() % 5 == 1
-                        && let Some(&entry) = block.entries.last()
+                        && let Some(entry) = self.tells_of_no_transfer(&block.entries)
                     {
                         let at = block.sealed_at;
                         self.honest.world_mut().put_unsealed(at, entry);
@@ -329,6 +341,12 @@ fn writes_what_was_refused(changeset: &mut Changeset) {
     }
 }
 
+/// A command that seals forgets what it holds.
+fn seals_under_no_claim(changeset: &mut Changeset) {
+    let is_chain = |expect: &Expect| matches!(expect, Expect::Claimed(Key::Chain(()), _));
+    changeset.expect.retain(|expect| !is_chain(expect));
+}
+
 /// Whether a bug is found within this many seeds; how many it took.
 fn seeds_until(
     system: &str,
@@ -392,6 +410,8 @@ found! {
     a_clock_that_is_not_shared: "free-rooms", "charged_once", on(Bug::HidesTheBeat);
     a_lost_update: "free-rooms", "one_seat", on(Bug::LostUpdate);
     a_claim_handed_out_twice: "free-rooms", "fenced", on(Bug::ShortLease);
+    a_claim_that_is_not_named: "free-rooms", "fenced",
+        with(|ports| between(ports, seals_under_no_claim, None));
     a_fence_that_is_not_looked_at: "free-rooms", "fenced", on(Bug::SkipsTheFence);
     a_stale_read: "free-rooms", "acknowledged", on(Bug::StaleReads);
     a_transfer_applied_twice: "free-rooms", "charged_once", on(Bug::TransferTwice);
