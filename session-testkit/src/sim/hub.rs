@@ -47,6 +47,8 @@ pub(crate) struct Inner {
     /// Whether a call also waits after it took effect.
     pub(crate) waits_after: bool,
     pub(crate) servers: Vec<Server>,
+    /// How far a clock may be off true time.
+    pub(crate) offset_max_seconds: u64,
     pub(crate) store_down_until: u64,
     pub(crate) entropy: u64,
     /// Who has just drawn random values: an execution begins so, and looks at its clock next.
@@ -176,6 +178,7 @@ impl Inner {
             is_quiet: false,
             waits_after: true,
             servers: Vec::new(),
+            offset_max_seconds: 0,
             store_down_until: 0,
             entropy: 0,
             has_drawn: None,

@@ -22,8 +22,9 @@ use super::{Choices, Outcome, Plan, Request, Scenery, System, Violation};
 /// True time when a run begins.
 const BEGIN: u64 = 1_800_000_000;
 
-/// How far a clock may be off true time, so that no two are further apart than twice this.
-pub(super) const OFFSET_MAX_SECONDS: u64 = 15;
+/// How far a clock may be off true time, so that no two are further apart than twice this: in most
+/// runs little, in the others as far as `OutagePolicy::skew_max_seconds` allows.
+const OFFSET_MAX_SECONDS: [u64; 2] = [15, 30];
 
 /// Longest span in which no beat is written while servers run.
 const BEAT_EVERY_SECONDS: u64 = 2;
@@ -98,11 +99,13 @@ impl Run {
         inner.entropy = inner.choices.between(0, u64::from(u32::MAX) - 1);
         draw_sealing(inner.entropy, &mut scenery.policy);
         inner.policy = scenery.policy;
+        inner.offset_max_seconds = OFFSET_MAX_SECONDS[place(inner.entropy / 12, 2)];
         let servers = 1 + inner.choices.weighted(&[2, 4, 3]);
         let clocks_differ = inner.choices.weighted(&[2, 3]) == 1;
         for _ in 0..servers {
             let offset = if clocks_differ {
-                offset(&mut inner.choices)
+                let max = inner.offset_max_seconds;
+                offset(&mut inner.choices, max)
             } else {
                 0
             };
@@ -426,11 +429,11 @@ impl Run {
 }
 
 /// How far a clock is off.
-pub(super) fn offset(choices: &mut Choices) -> i64 {
-    let off = choices.between(0, 2 * OFFSET_MAX_SECONDS);
-    let ahead = i64::try_from(off.min(OFFSET_MAX_SECONDS)).unwrap_or(0);
+pub(super) fn offset(choices: &mut Choices, max_seconds: u64) -> i64 {
+    let off = choices.between(0, 2 * max_seconds);
+    let ahead = i64::try_from(off.min(max_seconds)).unwrap_or(0);
     // Plain is none, then ahead by more and more, then behind.
-    let behind = i64::try_from(off.saturating_sub(OFFSET_MAX_SECONDS)).unwrap_or(0);
+    let behind = i64::try_from(off.saturating_sub(max_seconds)).unwrap_or(0);
     if behind > 0 { -behind } else { ahead }
 }
 
