@@ -233,9 +233,9 @@ impl Run {
             let mut inner = self.hub.lock();
             let lane = *inner.choices.pick(&Lane::ALL).unwrap_or(&Lane::Seats);
             let until = inner.now + inner.choices.between(10, 200);
-            inner.meet(Fault::LaneLate);
             (inner.servers.len(), lane, until)
         };
+        self.neglected.insert(lane);
         for server in 0..servers {
             self.late_until.insert((server, lane), until);
         }

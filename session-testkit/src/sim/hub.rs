@@ -209,8 +209,17 @@ impl Inner {
         self.acting.get(&self.current).copied().unwrap_or(unknown)
     }
 
-    /// Which of these faults happens now, if any.
+    /// Which of these faults happens now, if any, and counts it.
     pub(crate) fn strike(&mut self, faults: &[Fault]) -> Option<Fault> {
+        let struck = self.draw(faults);
+        if let Some(fault) = struck {
+            self.meet(fault);
+        }
+        struck
+    }
+
+    /// As [`Inner::strike`], where only what comes of it says whether it counts.
+    pub(crate) fn draw(&mut self, faults: &[Fault]) -> Option<Fault> {
         if self.is_quiet {
             return None;
         }
@@ -220,9 +229,7 @@ impl Inner {
             return None;
         }
         let place = self.choices.weighted(&weights);
-        let fault = *faults.get(place.checked_sub(1)?)?;
-        self.meet(fault);
-        Some(fault)
+        faults.get(place.checked_sub(1)?).copied()
     }
 
     /// Counts a fault.

@@ -247,12 +247,16 @@ impl Inner {
     fn commit(&mut self, changeset: &Changeset) -> Result<Receipt, CommitError> {
         self.in_flight.remove(&self.current);
         self.check_up()?;
-        let struck = self.strike(&[Fault::CommitFailed, Fault::CommitReplyLost]);
+        let struck = self.draw(&[Fault::CommitFailed, Fault::CommitReplyLost]);
         if struck == Some(Fault::CommitFailed) {
+            self.meet(Fault::CommitFailed);
             return Err(unavailable("commit failed").into());
         }
         let committed = self.commit_now(changeset);
-        if struck.is_some() {
+        if let Some(fault) = struck {
+            if committed.is_ok() {
+                self.meet(fault);
+            }
             return Err(unavailable("reply lost").into());
         }
         Ok(committed?)
@@ -351,8 +355,9 @@ impl Inner {
 
     fn claim(&mut self, claim: &Claim) -> Result<Vec<Claimed>, StoreError> {
         self.check_up()?;
-        let struck = self.strike(&[Fault::ClaimFailed, Fault::ClaimReplyLost]);
+        let struck = self.draw(&[Fault::ClaimFailed, Fault::ClaimReplyLost]);
         if struck == Some(Fault::ClaimFailed) {
+            self.meet(Fault::ClaimFailed);
             return Err(unavailable("claim failed"));
         }
         let claimed = self.backend.claim(claim);
@@ -366,7 +371,10 @@ impl Inner {
             claim,
             claimed: &claimed,
         });
-        if struck.is_some() {
+        if let Some(fault) = struck {
+            if !claimed.is_empty() {
+                self.meet(fault);
+            }
             return Err(unavailable("reply lost"));
         }
         Ok(claimed)

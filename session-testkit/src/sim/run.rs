@@ -1,6 +1,6 @@
 //! The engine: one history, step by step.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use session_core::policy::Policy;
 use session_core::service::{Ports, beat, work_lane};
 use session_core::types::{Seconds, Timestamp, TransferId, Unit};
 
-use super::fault::Chances;
+use super::fault::{Chances, Fault};
 use super::hub::{Hub, Inner, Server};
 use super::invariants::{self, Seen};
 use super::ports::ports_of;
@@ -68,6 +68,8 @@ pub(super) struct Run {
     pub(super) system: Box<dyn System>,
     pub(super) tasks: Vec<Task>,
     pub(super) late_until: BTreeMap<(usize, Lane), u64>,
+    /// Lanes that nobody looks at, until something is due there: only then does it matter.
+    pub(super) neglected: BTreeSet<Lane>,
     pub(super) healed_after: u64,
     pub(super) retries: Vec<(u64, Request)>,
     pub(super) held: Vec<Request>,
@@ -127,6 +129,7 @@ impl Run {
             tasks: Vec::new(),
             sent: Vec::new(),
             late_until: BTreeMap::new(),
+            neglected: BTreeSet::new(),
             healed_after: 0,
             retries: Vec::new(),
             held: Vec::new(),
@@ -356,6 +359,9 @@ impl Run {
                     .is_some_and(|at| *at > now);
                 let is_due = first_due.get(&lane).is_some_and(|at| *at <= shown);
                 let is_busy = runs(&self.tasks, Kind::Lane(lane));
+                if is_late && is_due && self.neglected.remove(&lane) {
+                    self.hub.lock().meet(Fault::LaneLate);
+                }
                 if is_late || is_busy {
                     continue;
                 }
