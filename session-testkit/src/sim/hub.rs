@@ -46,6 +46,8 @@ pub(crate) struct Inner {
     pub(crate) is_quiet: bool,
     /// Whether a call also waits after it took effect.
     pub(crate) waits_after: bool,
+    /// Whether a claim does, where others do not.
+    pub(crate) waits_after_claims: bool,
     pub(crate) servers: Vec<Server>,
     /// How far a clock may be off true time.
     pub(crate) offset_max_seconds: u64,
@@ -136,6 +138,12 @@ impl Hub {
         Pause(inner.is_quiet || !inner.waits_after)
     }
 
+    /// As [`Hub::pause_after`], after a claim.
+    pub(crate) fn pause_after_claim(&self) -> Pause {
+        let inner = self.lock();
+        Pause(inner.is_quiet || !inner.waits_after_claims)
+    }
+
     /// Lets the current task wait until true time has passed.
     pub(crate) fn sleep(&self, seconds: u64) -> Pause {
         let mut inner = self.lock();
@@ -177,6 +185,7 @@ impl Inner {
             tally: Tally::default(),
             is_quiet: false,
             waits_after: true,
+            waits_after_claims: true,
             servers: Vec::new(),
             offset_max_seconds: 0,
             store_down_until: 0,

@@ -78,7 +78,7 @@ impl Store for Port {
     async fn claim_due(&self, claim: &Claim) -> Result<Vec<Claimed>, StoreError> {
         self.hub.pause().await;
         let claimed = self.hub.lock().claim(claim);
-        self.hub.pause_after().await;
+        self.hub.pause_after_claim().await;
         claimed
     }
 
