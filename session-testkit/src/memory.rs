@@ -23,6 +23,15 @@ impl MemoryStore {
         Self::default()
     }
 
+    /// Around a world that holds something already.
+    #[must_use]
+    pub fn around(world: World) -> Self {
+        Self {
+            world: Mutex::new(world),
+            ..Self::default()
+        }
+    }
+
     /// A copy of everything, for checking invariants.
     #[must_use]
     pub fn world(&self) -> World {

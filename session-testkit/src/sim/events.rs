@@ -3,7 +3,7 @@
 use session_core::changeset::{Changeset, Lane};
 
 use super::Fault;
-use super::run::{OFFSET_MAX_SECONDS, Run, offset};
+use super::run::{Run, offset};
 use super::tasks::{Kind, Task};
 
 /// A commit whose caller is gone, and when it happens all the same.
@@ -206,9 +206,12 @@ impl Run {
         let new = match how {
             Fault::ClockSlewed if inner.choices.weighted(&[1, 1]) == 0 => old + 1,
             Fault::ClockSlewed => old - 1,
-            _ => offset(&mut inner.choices),
+            _ => {
+                let max = inner.offset_max_seconds;
+                offset(&mut inner.choices, max)
+            }
         };
-        let max = i64::try_from(OFFSET_MAX_SECONDS).unwrap_or(i64::MAX);
+        let max = i64::try_from(inner.offset_max_seconds).unwrap_or(i64::MAX);
         let fits = (-max..=max).contains(&new);
         let kind = match new - old {
             0 => return,
@@ -230,9 +233,9 @@ impl Run {
             let mut inner = self.hub.lock();
             let lane = *inner.choices.pick(&Lane::ALL).unwrap_or(&Lane::Seats);
             let until = inner.now + inner.choices.between(10, 200);
-            inner.meet(Fault::LaneLate);
             (inner.servers.len(), lane, until)
         };
+        self.neglected.insert(lane);
         for server in 0..servers {
             self.late_until.insert((server, lane), until);
         }

@@ -7,7 +7,9 @@
 //!
 //! Calls wait before they take effect and not after: between an effect and the next wait nothing
 //! happens that others could see, so a wait there would only repeat interleavings. A reply that is
-//! lost after its effect is the same as a death at the next wait, or after the end.
+//! lost after its effect is the same as a death at the next wait, or after the end. Where time may
+//! pass that is not so: a holder looks at its clock after its claim, and is late only if time
+//! passes between the two. Claims of such models wait afterwards too.
 
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -139,6 +141,7 @@ fn play(
     let mut inner = Inner::new(choices, backend, model.begin.unix());
     inner.policy = model.policy;
     inner.waits_after = false;
+    inner.waits_after_claims = !model.passes.is_empty();
     inner.log.is_off = true;
     inner.invariants = model.invariants;
     inner.verified = model.verified;

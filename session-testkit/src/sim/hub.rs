@@ -46,7 +46,11 @@ pub(crate) struct Inner {
     pub(crate) is_quiet: bool,
     /// Whether a call also waits after it took effect.
     pub(crate) waits_after: bool,
+    /// Whether a claim does, where others do not.
+    pub(crate) waits_after_claims: bool,
     pub(crate) servers: Vec<Server>,
+    /// How far a clock may be off true time.
+    pub(crate) offset_max_seconds: u64,
     pub(crate) store_down_until: u64,
     pub(crate) entropy: u64,
     /// Who has just drawn random values: an execution begins so, and looks at its clock next.
@@ -134,6 +138,12 @@ impl Hub {
         Pause(inner.is_quiet || !inner.waits_after)
     }
 
+    /// As [`Hub::pause_after`], after a claim.
+    pub(crate) fn pause_after_claim(&self) -> Pause {
+        let inner = self.lock();
+        Pause(inner.is_quiet || !inner.waits_after_claims)
+    }
+
     /// Lets the current task wait until true time has passed.
     pub(crate) fn sleep(&self, seconds: u64) -> Pause {
         let mut inner = self.lock();
@@ -175,7 +185,9 @@ impl Inner {
             tally: Tally::default(),
             is_quiet: false,
             waits_after: true,
+            waits_after_claims: true,
             servers: Vec::new(),
+            offset_max_seconds: 0,
             store_down_until: 0,
             entropy: 0,
             has_drawn: None,
@@ -206,8 +218,17 @@ impl Inner {
         self.acting.get(&self.current).copied().unwrap_or(unknown)
     }
 
-    /// Which of these faults happens now, if any.
+    /// Which of these faults happens now, if any, and counts it.
     pub(crate) fn strike(&mut self, faults: &[Fault]) -> Option<Fault> {
+        let struck = self.draw(faults);
+        if let Some(fault) = struck {
+            self.meet(fault);
+        }
+        struck
+    }
+
+    /// As [`Inner::strike`], where only what comes of it says whether it counts.
+    pub(crate) fn draw(&mut self, faults: &[Fault]) -> Option<Fault> {
         if self.is_quiet {
             return None;
         }
@@ -217,9 +238,7 @@ impl Inner {
             return None;
         }
         let place = self.choices.weighted(&weights);
-        let fault = *faults.get(place.checked_sub(1)?)?;
-        self.meet(fault);
-        Some(fault)
+        faults.get(place.checked_sub(1)?).copied()
     }
 
     /// Counts a fault.

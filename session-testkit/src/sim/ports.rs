@@ -5,7 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use session_core::changeset::{Changeset, Expect, Fact, Receipt, Rejection, Row, Write};
+use session_core::changeset::{Changeset, Expect, Fact, Key, Receipt, Rejection, Row, Write};
+use session_core::journal::Block;
 use session_core::outbox::{Intent, IntentClass, IntentState, Outcome};
 use session_core::policy::Policy;
 use session_core::ports::{
@@ -77,7 +78,7 @@ impl Store for Port {
     async fn claim_due(&self, claim: &Claim) -> Result<Vec<Claimed>, StoreError> {
         self.hub.pause().await;
         let claimed = self.hub.lock().claim(claim);
-        self.hub.pause_after().await;
+        self.hub.pause_after_claim().await;
         claimed
     }
 
@@ -246,12 +247,16 @@ impl Inner {
     fn commit(&mut self, changeset: &Changeset) -> Result<Receipt, CommitError> {
         self.in_flight.remove(&self.current);
         self.check_up()?;
-        let struck = self.strike(&[Fault::CommitFailed, Fault::CommitReplyLost]);
+        let struck = self.draw(&[Fault::CommitFailed, Fault::CommitReplyLost]);
         if struck == Some(Fault::CommitFailed) {
+            self.meet(Fault::CommitFailed);
             return Err(unavailable("commit failed").into());
         }
         let committed = self.commit_now(changeset);
-        if struck.is_some() {
+        if let Some(fault) = struck {
+            if committed.is_ok() {
+                self.meet(fault);
+            }
             return Err(unavailable("reply lost").into());
         }
         Ok(committed?)
@@ -276,6 +281,9 @@ impl Inner {
                 });
             }
             Err(why) => {
+                if changeset.rows.iter().any(|write| sealed(write).is_some()) {
+                    self.reach("two sealers met: one was refused");
+                }
                 self.note(format_args!(
                     "  commit of {} refused: {why}",
                     Summary(changeset)
@@ -310,6 +318,9 @@ impl Inner {
                 _ => {}
             }
         }
+        for block in changeset.rows.iter().filter_map(sealed) {
+            self.reach_sealed(block);
+        }
         for write in &changeset.rows {
             if let Write::Update(Row::Intent(intent)) = write
                 && intent.state == IntentState::Failed
@@ -324,10 +335,29 @@ impl Inner {
         }
     }
 
+    fn reach_sealed(&mut self, block: &Block) {
+        self.reach("a block was sealed");
+        let entries = u32::try_from(block.entries.len()).unwrap_or(u32::MAX);
+        if entries >= self.policy.journal.block_entries_max {
+            self.reach("a full block was sealed");
+        }
+        let world = self.backend.world();
+        let has_waited = block.entries.iter().any(|entry| {
+            let entry = world.row(&Key::Entry(*entry));
+            entry.is_some_and(
+                |(_, row)| matches!(row, Row::Entry(entry) if entry.at.unix() + 60 < self.now),
+            )
+        });
+        if has_waited {
+            self.reach("entries waited for more than a minute");
+        }
+    }
+
     fn claim(&mut self, claim: &Claim) -> Result<Vec<Claimed>, StoreError> {
         self.check_up()?;
-        let struck = self.strike(&[Fault::ClaimFailed, Fault::ClaimReplyLost]);
+        let struck = self.draw(&[Fault::ClaimFailed, Fault::ClaimReplyLost]);
         if struck == Some(Fault::ClaimFailed) {
+            self.meet(Fault::ClaimFailed);
             return Err(unavailable("claim failed"));
         }
         let claimed = self.backend.claim(claim);
@@ -341,7 +371,10 @@ impl Inner {
             claim,
             claimed: &claimed,
         });
-        if struck.is_some() {
+        if let Some(fault) = struck {
+            if !claimed.is_empty() {
+                self.meet(fault);
+            }
             return Err(unavailable("reply lost"));
         }
         Ok(claimed)
@@ -396,6 +429,14 @@ impl Inner {
             self.reach("asked, and it was not done");
             Outcome::NotDone("never heard of it".to_owned())
         }
+    }
+}
+
+/// The block that a write appends.
+const fn sealed(write: &Write) -> Option<&Block> {
+    match write {
+        Write::Insert(Row::Block(block)) => Some(block),
+        Write::Delete(_) | Write::Insert(_) | Write::Update(_) => None,
     }
 }
 
@@ -455,6 +496,6 @@ impl fmt::Display for Summary<'_> {
 }
 
 /// The name of a row, long identifiers cut.
-fn short(key: &session_core::changeset::Key) -> String {
+fn short(key: &Key) -> String {
     key.to_string().chars().take(16).collect()
 }

@@ -1,6 +1,6 @@
 //! The engine: one history, step by step.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -8,10 +8,11 @@ use std::task::{Context, Poll, Waker};
 
 use session_core::changeset::{Draft, Key, Lane, World};
 use session_core::ledger::{AccountKey, AccountKind, Action, Owner, Reason, Reference, Transfer};
+use session_core::policy::Policy;
 use session_core::service::{Ports, beat, work_lane};
-use session_core::types::{Timestamp, TransferId, Unit};
+use session_core::types::{Seconds, Timestamp, TransferId, Unit};
 
-use super::fault::Chances;
+use super::fault::{Chances, Fault};
 use super::hub::{Hub, Inner, Server};
 use super::invariants::{self, Seen};
 use super::ports::ports_of;
@@ -21,8 +22,9 @@ use super::{Choices, Outcome, Plan, Request, Scenery, System, Violation};
 /// True time when a run begins.
 const BEGIN: u64 = 1_800_000_000;
 
-/// How far a clock may be off true time, so that no two are further apart than twice this.
-pub(super) const OFFSET_MAX_SECONDS: u64 = 15;
+/// How far a clock may be off true time, so that no two are further apart than twice this: in most
+/// runs little, in the others as far as `OutagePolicy::skew_max_seconds` allows.
+const OFFSET_MAX_SECONDS: [u64; 2] = [15, 30];
 
 /// Longest span in which no beat is written while servers run.
 const BEAT_EVERY_SECONDS: u64 = 2;
@@ -66,6 +68,8 @@ pub(super) struct Run {
     pub(super) system: Box<dyn System>,
     pub(super) tasks: Vec<Task>,
     pub(super) late_until: BTreeMap<(usize, Lane), u64>,
+    /// Lanes that nobody looks at, until something is due there: only then does it matter.
+    pub(super) neglected: BTreeSet<Lane>,
     pub(super) healed_after: u64,
     pub(super) retries: Vec<(u64, Request)>,
     pub(super) held: Vec<Request>,
@@ -95,11 +99,15 @@ impl Run {
         }
         inner.chances = Chances::draw(&mut inner.choices);
         inner.entropy = inner.choices.between(0, u64::from(u32::MAX) - 1);
+        draw_sealing(inner.entropy, &mut scenery.policy);
+        inner.policy = scenery.policy;
+        inner.offset_max_seconds = OFFSET_MAX_SECONDS[place(inner.entropy / 12, 2)];
         let servers = 1 + inner.choices.weighted(&[2, 4, 3]);
         let clocks_differ = inner.choices.weighted(&[2, 3]) == 1;
         for _ in 0..servers {
             let offset = if clocks_differ {
-                offset(&mut inner.choices)
+                let max = inner.offset_max_seconds;
+                offset(&mut inner.choices, max)
             } else {
                 0
             };
@@ -121,6 +129,7 @@ impl Run {
             tasks: Vec::new(),
             sent: Vec::new(),
             late_until: BTreeMap::new(),
+            neglected: BTreeSet::new(),
             healed_after: 0,
             retries: Vec::new(),
             held: Vec::new(),
@@ -350,6 +359,9 @@ impl Run {
                     .is_some_and(|at| *at > now);
                 let is_due = first_due.get(&lane).is_some_and(|at| *at <= shown);
                 let is_busy = runs(&self.tasks, Kind::Lane(lane));
+                if is_late && is_due && self.neglected.remove(&lane) {
+                    self.hub.lock().meet(Fault::LaneLate);
+                }
                 if is_late || is_busy {
                     continue;
                 }
@@ -423,12 +435,26 @@ impl Run {
 }
 
 /// How far a clock is off.
-pub(super) fn offset(choices: &mut Choices) -> i64 {
-    let off = choices.between(0, 2 * OFFSET_MAX_SECONDS);
-    let ahead = i64::try_from(off.min(OFFSET_MAX_SECONDS)).unwrap_or(0);
+pub(super) fn offset(choices: &mut Choices, max_seconds: u64) -> i64 {
+    let off = choices.between(0, 2 * max_seconds);
+    let ahead = i64::try_from(off.min(max_seconds)).unwrap_or(0);
     // Plain is none, then ahead by more and more, then behind.
-    let behind = i64::try_from(off.saturating_sub(OFFSET_MAX_SECONDS)).unwrap_or(0);
+    let behind = i64::try_from(off.saturating_sub(max_seconds)).unwrap_or(0);
     if behind > 0 { -behind } else { ahead }
+}
+
+/// How the journal of a run is sealed: by what its randomness begins with, so that recorded lists
+/// of choices keep their meaning. Plain are the recorded numbers.
+fn draw_sealing(entropy: u64, policy: &mut Policy) {
+    let journal = &mut policy.journal;
+    journal.block_entries_max = [journal.block_entries_max, 3, 1][[0, 1, 1, 2][place(entropy, 4)]];
+    let every = journal.seal_every_seconds;
+    journal.seal_every_seconds = [every, Seconds::new(1), Seconds::new(30)][place(entropy / 4, 3)];
+}
+
+/// One of a few, by a number.
+fn place(number: u64, among: u64) -> usize {
+    usize::try_from(number % among).unwrap_or(0)
 }
 
 /// Gives wallets the credit that they begin with.

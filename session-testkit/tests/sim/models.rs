@@ -1,10 +1,12 @@
 //! Small models, explored fully: every interleaving, with a death at any await.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use session_core::changeset::{Draft, Lane, World};
+use session_core::changeset::{Draft, Key, Lane, Row, World};
+use session_core::journal::Fact;
 use session_core::ledger::{AccountKey, AccountKind, Owner, VerifyCelo};
 use session_core::media::{Channel, MediaUid};
 use session_core::outbox::{Effect, Intent, IntentClass};
@@ -13,10 +15,10 @@ use session_core::ports::Store;
 use session_core::room::{
     CreateRoom, Heartbeat, JoinRoom, Joined, LeaveRoom, StayName, Visibility,
 };
-use session_core::service::{Command, execute};
-use session_core::types::{IntentKey, RoomId, Seconds, Unit, Wallet};
+use session_core::service::{Command, execute, work_lane};
+use session_core::types::{IntentKey, RoomId, Seconds, Timestamp, Unit, Wallet};
 use session_testkit::bench::Bench;
-use session_testkit::invariants::{live_seats, usage_by_wallet};
+use session_testkit::invariants::{audited, live_seats, usage_by_wallet};
 use session_testkit::memory::MemoryStore;
 use session_testkit::sim::explore::{Ended, Explored, Model, Step, explore};
 use session_testkit::sim::{Asked, Backend, Honest};
@@ -290,10 +292,96 @@ fn lease_takeover_with_a_paused_holder() {
     }
 }
 
+/// Two servers seal three entries in blocks of at most two, and one may die anywhere; a lease may
+/// run out meanwhile. Whoever looks afterwards seals what is left: every entry is in one block.
+#[test]
+fn two_sealers_and_three_entries() {
+    sealers("two sealers and three entries", [0, 0]);
+}
+
+/// The same where one of the two has a clock that is an hour ahead: it puts off the next look, and
+/// may die with a claim for an hour. What is sealed is sealed once, and all of it in the end.
+#[test]
+fn two_sealers_and_a_clock_gone_wrong() {
+    sealers("two sealers and a clock gone wrong", [3_600, 0]);
+}
+
+fn sealers(name: &str, clocks: [i64; 2]) {
+    let taken_back = Cell::new(0_u64);
+    let stage = Stage::new(2);
+    let begin = stage.bench.ports.clock.now();
+    now(work_lane(&stage.bench.ports, Lane::Seal)).unwrap();
+    for n in 1..=3 {
+        let to = begin.after(Seconds::new(n));
+        let mut draft = Draft::new();
+        draft.journal(begin, Fact::Outage { from: begin, to });
+        now(stage.store.commit(&draft.finish())).unwrap();
+    }
+    let world = stage.world();
+    assert_eq!(world.unsealed().len(), 3);
+    let model = || {
+        let tasks = vec![Step::Work(0, Lane::Seal), Step::Work(1, Lane::Seal)];
+        let mut model = stage.model(tasks);
+        model.policy.journal.block_entries_max = 2;
+        model.begin = begin.after(model.policy.journal.seal_every_seconds);
+        model.deaths_max = 1;
+        model.passes = vec![Seconds::new(30)];
+        model.clocks = clocks.to_vec();
+        model
+    };
+    let judge = |ended: &Ended<'_>| {
+        let store = Arc::new(MemoryStore::around(ended.world.clone()));
+        let mut bench = Bench::new(store.clone(), 9);
+        bench.ports.policy.journal.block_entries_max = 2;
+        let latest = bench.ports.clock.now().after(Seconds::new(1_000));
+        let is_put_off = seal_at(ended.world).is_some_and(|at| at > latest);
+        for wait in [100, 101, 7_200, 101] {
+            bench.clock.advance(Seconds::new(wait));
+            let worked = now(work_lane(&bench.ports, Lane::Seal));
+            let worked = worked.map_err(|error| error.to_string())?;
+            if is_put_off && wait == 100 && worked.sealed > 0 {
+                taken_back.set(taken_back.get() + 1);
+            }
+        }
+        let world = store.world();
+        let blocks = world.rows().filter_map(|(_, _, row)| match row {
+            Row::Block(block) => Some(block.entries.clone()),
+            _ => None,
+        });
+        let mut sealed: Vec<_> = blocks.flatten().collect();
+        sealed.sort_unstable();
+        let mut written: Vec<_> = world.journal().map(|entry| entry.id).collect();
+        written.sort_unstable();
+        let complaints = audited(&world);
+        if sealed == written && complaints.is_empty() {
+            Ok(())
+        } else {
+            let (sealed, written) = (sealed.len(), written.len());
+            Err(format!("{sealed} sealed of {written}: {complaints:?}"))
+        }
+    };
+    let explored = explore(&model, &honest(&world), &judge, RUNS_MAX);
+    assert_clean(name, &explored);
+    let times = taken_back.get();
+    println!("{name}: {times} passes sealed after a look was put off");
+    assert_eq!(times > 0, clocks[0] > 0, "{name}");
+
+    let careless = || Planted::around(Bug::SealsTwice, world.clone());
+    let explored = explore(&model, &careless, &judge, RUNS_MAX);
+    assert_broken(name, "model", &explored);
+}
+
+fn seal_at(world: &World) -> Option<Timestamp> {
+    match world.row(&Key::Chain(())) {
+        Some((_, Row::Chain(chain))) => Some(chain.seal_at),
+        _ => None,
+    }
+}
+
 fn account(world: &World, wallet: Wallet, kind: AccountKind) -> session_core::ledger::Account {
     let key = AccountKey::new(Owner::Wallet(wallet), kind, Unit::Seconds);
-    match world.row(&session_core::changeset::Key::Account(key)) {
-        Some((_, session_core::changeset::Row::Account(account))) => *account,
+    match world.row(&Key::Account(key)) {
+        Some((_, Row::Account(account))) => *account,
         _ => session_core::ledger::Account::empty(key),
     }
 }

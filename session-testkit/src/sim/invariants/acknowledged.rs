@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use session_core::changeset::{Changeset, Expect, Key, Record, Row, Version, World, Write};
+use session_core::changeset::{Changeset, Expect, Fact, Key, Record, Row, Version, World, Write};
 use session_core::ports::{Read, StoredRow};
 use session_core::types::{EntryId, TransferId};
 
@@ -90,9 +90,30 @@ impl Acknowledged {
         if let Some((id, amount)) = moved.first_key_value() {
             return Err(format!("transfer {id} of {amount} is lost"));
         }
+        self.journaled(world)
+    }
+
+    /// Entries are there, those of transfers too, and each waits for a block or is in one.
+    fn journaled(&self, world: &World) -> Result<(), String> {
         let mut entries = self.entries.clone();
+        let mut moved: BTreeSet<&TransferId> = self.transfers.keys().collect();
+        let mut placed: BTreeSet<EntryId> = world.unsealed().into_iter().collect();
+        for (_, _, row) in world.rows() {
+            if let Row::Block(block) = row {
+                placed.extend(&block.entries);
+            }
+        }
         for entry in world.journal() {
-            entries.remove(&entry.id);
+            let is_ours = match &entry.fact {
+                Fact::Transferred { transfer, .. } => moved.remove(&transfer.id),
+                _ => entries.remove(&entry.id),
+            };
+            if is_ours && !placed.contains(&entry.id) {
+                return Err(format!("journal entry {} waits for no block", entry.id));
+            }
+        }
+        if let Some(id) = moved.first() {
+            return Err(format!("the journal entry of transfer {id} is lost"));
         }
         match entries.first() {
             Some(id) => Err(format!("journal entry {id} is lost")),

@@ -48,8 +48,10 @@ impl FreeRooms {
 }
 
 const POINTS: &[&str] = &[
+    "a block was sealed",
     "a bonus was asked for twice",
     "a client was told of little credit",
+    "a full block was sealed",
     "a host left and closed the room",
     "a key was used for two requests",
     "a leave came after the end",
@@ -63,7 +65,9 @@ const POINTS: &[&str] = &[
     "a wallet sat already",
     "a wallet signed in",
     "a wallet was not verified",
+    "entries waited for more than a minute",
     "the last guest closed the room",
+    "two sealers met: one was refused",
 ];
 
 impl System for FreeRooms {
