@@ -401,6 +401,45 @@ fn a_journal_that_was_written_anew_with_fitting_hashes_has_another_head() {
     assert_ne!(honest.head, other.head);
 }
 
+/// A worker of a server that is ahead charges to the end of a lease; one that is behind ends the
+/// stay.
+#[test]
+fn a_charge_of_a_later_instant_than_the_end_is_no_charge_after_it() {
+    let mut world = history();
+    let found: Loaded<Seat> = loaded(&world, Key::Seat(seat(1).connection));
+    let before = found.value().unwrap().clone();
+    let mut draft = Draft::new();
+    let (owed, version) = (Seconds::new(5), found.version().unwrap());
+    draft.transfer(usage(
+        before.wallet,
+        before.connection,
+        version,
+        owed,
+        at(95),
+    ));
+    let gone = Seat {
+        metered_to: at(70),
+        charged: before.charged.saturating_add(owed),
+        state: SeatState::Gone {
+            at: at(72),
+            why: Departure::Left,
+        },
+        ..before
+    };
+    draft.journal(at(72), Fact::left(&gone).unwrap());
+    draft.update(&found, gone);
+    let found: Loaded<Room> = loaded(&world, Key::Room(room_id()));
+    let closed = found.value().unwrap().closed(at(72), Closing::HostLeft);
+    let (room, why) = (closed.id, Closing::HostLeft);
+    draft.journal(at(72), Fact::RoomClosed { room, why });
+    draft.update(&found, closed);
+    commit(&mut world, &draft.finish());
+    seal(&mut world, 99);
+    assert_eq!(audit(&shown(&world)).complaints, []);
+    let story = bundle(&world).unwrap().verify().unwrap();
+    assert_eq!(story.stays[&seat(1).connection].charged, Seconds::new(70));
+}
+
 /// Whoever may write to what is unsealed puts a sealed entry there in the place of another.
 #[test]
 fn an_entry_in_two_places_for_one_in_none_is_found() {
