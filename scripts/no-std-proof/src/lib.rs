@@ -24,13 +24,14 @@ use core::future::Future;
 use core::panic::PanicInfo;
 use core::pin::Pin;
 
+use session_core::audit::{BundleError, SignedBundle, Story};
 use session_core::auth::{AccessClaims, InvalidToken, JwtKeys};
 use session_core::changeset::{Changeset, Delta, Lane, Rejection, World, apply};
 use session_core::crypto::{InvalidSignature, Signature, eip191};
 use session_core::ledger::Account;
 use session_core::media::agora::{AgoraIssuer, Duplicates, ReadError, ReadToken};
 use session_core::media::{MediaGrant, MediaTokenError, MediaTokenIssuer};
-use session_core::ports::StoreError;
+use session_core::receipt::{self, ReceiptError, StayReceipt};
 use session_core::room::{CreateRoom, Heartbeat, JoinRoom, LeaveRoom, Renew};
 use session_core::service::{Command, ExecuteError, Ports, Worked, beat, execute, work_lane};
 use session_core::types::{Timestamp, Wallet};
@@ -123,8 +124,18 @@ pub fn leave<'a>(ports: &'a Ports, command: &'a LeaveRoom) -> Executed<'a, Leave
 }
 
 /// Work of workers: every lane, and through it rooms, intents and what expires.
-pub fn work(ports: &Ports, lane: Lane) -> Pending<'_, Result<Worked, StoreError>> {
+pub fn work(ports: &Ports, lane: Lane) -> Pending<'_, Result<Worked, ExecuteError>> {
     Box::pin(work_lane(ports, lane))
+}
+
+/// What a server exported, checked without it.
+pub fn bundle(text: &str) -> Result<Story, BundleError> {
+    SignedBundle::parse(text)?.verify()
+}
+
+/// What a server handed out, checked without it.
+pub fn stay_receipt(text: &str, signer: Wallet) -> Result<StayReceipt, ReceiptError> {
+    receipt::verify(text, signer)
 }
 
 /// The shared beat.
