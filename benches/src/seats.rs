@@ -8,7 +8,7 @@ use session_core::crypto::Secret;
 use session_core::ledger::{AccountKey, AccountKind, Action, Owner, Reason, Reference, Transfer};
 use session_core::media::MediaUid;
 use session_core::ports::{Read, Store};
-use session_core::room::{Room, RoomState, Seat, SeatState, Visibility};
+use session_core::room::{EventNumber, Room, RoomState, Seat, SeatState, Visibility};
 use session_core::types::{ConnectionId, RoomId, Seconds, Timestamp, TransferId, Unit, Wallet};
 use tokio::task::JoinSet;
 
@@ -174,6 +174,7 @@ fn one_room(first: u32, now: Timestamp) -> Result<Draft, Failure> {
         state: RoomState::Active,
         unjoined_until: None,
         live_seats: u8::try_from(seats.len())?,
+        last_event: EventNumber::NONE,
     });
     for (slot, number) in (0u8..).zip(seats) {
         let seat = seat(number, slot, now)?;

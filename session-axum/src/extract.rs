@@ -1,16 +1,21 @@
 //! From a request to values that a command can be made of.
 
+use std::collections::BTreeSet;
+use std::convert::Infallible;
+
 use axum::body::Bytes;
-use axum::extract::{FromRequest, FromRequestParts, Request};
-use axum::http::HeaderMap;
+use axum::extract::{FromRequest, FromRequestParts, OptionalFromRequestParts, Request};
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
 use http_body_util::BodyExt;
 use serde_json::{Map, Value};
+use session_core::auth::Verified;
 use session_core::crypto::digest128;
 use session_core::idempotency::{IdempotencyKey, Once};
 use session_core::types::Wallet;
 
 use crate::App;
+use crate::json;
 use crate::problem::{Code, Problem};
 
 /// The wallet of the access token. The guard puts it in; a route that takes it cannot be reached
@@ -30,30 +35,97 @@ impl<S: Sync> FromRequestParts<S> for Caller {
     }
 }
 
+/// The access token itself, where the caller is known by one and not by the host.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Presented(pub(crate) Verified);
+
+impl<S: Sync> FromRequestParts<S> for Presented {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        parts
+            .extensions
+            .get::<Self>()
+            .copied()
+            .ok_or(Problem::new(Code::Unauthorized))
+    }
+}
+
+impl<S: Sync> OptionalFromRequestParts<S> for Presented {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Infallible> {
+        Ok(parts.extensions.get::<Self>().copied())
+    }
+}
+
 /// The bytes of the body. The limits have read it before, within their bounds.
 #[derive(Debug)]
-pub(crate) struct RawBody(pub(crate) Bytes);
+pub(crate) struct RawBody {
+    bytes: Bytes,
+    is_json: bool,
+    is_strict: bool,
+}
 
 impl FromRequest<App> for RawBody {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, _: &App) -> Result<Self, Problem> {
+    async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
+        let is_json = says_json(request.headers());
         let body = request.into_body().collect().await;
         let body = body.map_err(|_| Problem::new(Code::InvalidBody))?;
-        Ok(Self(body.to_bytes()))
+        Ok(Self {
+            bytes: body.to_bytes(),
+            is_json,
+            is_strict: app.is_strict(),
+        })
     }
 }
 
+fn says_json(headers: &HeaderMap) -> bool {
+    let sent = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    let media_type = sent.and_then(|value| value.split(';').next());
+    media_type.is_some_and(|text| text.trim().eq_ignore_ascii_case("application/json"))
+}
+
 impl RawBody {
-    /// The members of the JSON object that the body is.
-    pub(crate) fn fields(&self) -> Result<Fields, Problem> {
-        match serde_json::from_slice(&self.0) {
-            Ok(Value::Object(members)) => Ok(Fields(members)),
-            Ok(_) | Err(_) => Err(Problem::new(Code::InvalidBody)),
+    pub(crate) fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// The same, read as a body of a route that the original does not have.
+    pub(crate) fn strictly(self) -> Self {
+        Self {
+            is_strict: true,
+            ..self
         }
     }
 
-    /// What the caller asked to be answered once; `None` where it did not.
+    /// The members of the JSON object that the body is. The original takes any body for JSON and
+    /// ignores members that it does not know; where it is strict, such bodies are refused, and so
+    /// are members that come twice and values that nest too deep (`security.md` G1, G10).
+    pub(crate) fn members(&self, known: &[&str]) -> Result<Members, Problem> {
+        if !self.is_strict {
+            return match serde_json::from_slice(&self.bytes) {
+                Ok(Value::Object(members)) => Ok(Members(members)),
+                Ok(_) | Err(_) => Err(Problem::new(Code::InvalidBody)),
+            };
+        }
+        if !self.is_json {
+            return Err(Problem::new(Code::UnsupportedMediaType));
+        }
+        let members = json::object(&self.bytes).ok_or(Problem::new(Code::InvalidBody))?;
+        let known: BTreeSet<&str> = known.iter().copied().collect();
+        match members.keys().find(|name| !known.contains(name.as_str())) {
+            None => Ok(Members(members)),
+            Some(_) => Err(Problem::new(Code::UnknownMember)),
+        }
+    }
+
+    /// What the caller asked to be answered once; `None` where it did not, which the strict do not
+    /// allow (`security.md` D1).
     pub(crate) fn once(
         &self,
         command: &str,
@@ -61,21 +133,25 @@ impl RawBody {
         headers: &HeaderMap,
     ) -> Result<Option<Once>, Problem> {
         let Some(value) = headers.get("idempotency-key") else {
-            return Ok(None);
+            return if self.is_strict {
+                Err(Problem::new(Code::MissingIdempotencyKey))
+            } else {
+                Ok(None)
+            };
         };
         let invalid = || Problem::new(Code::InvalidIdempotencyKey);
         let text = value.to_str().map_err(|_| invalid())?;
         let key = IdempotencyKey::parse(caller, command, text).map_err(|_| invalid())?;
-        let fingerprint = digest128("request 1", &[command.as_bytes(), &self.0]);
+        let fingerprint = digest128("request 1", &[command.as_bytes(), &self.bytes]);
         Ok(Some(Once { key, fingerprint }))
     }
 }
 
-/// The members of a JSON object. Unknown ones are ignored, as recorded.
+/// The members of a JSON object.
 #[derive(Debug, Default)]
-pub(crate) struct Fields(Map<String, Value>);
+pub(crate) struct Members(Map<String, Value>);
 
-impl Fields {
+impl Members {
     /// A text; `None` where it is absent, null or empty, which the original takes for missing.
     pub(crate) fn text(&self, name: &str) -> Result<Option<&str>, Problem> {
         match self.0.get(name) {

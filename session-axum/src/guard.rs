@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use session_core::types::Wallet;
 
 use crate::App;
-use crate::extract::Caller;
+use crate::extract::{Caller, Presented};
 use crate::limits::Group;
 use crate::problem::{Code, Problem};
 
@@ -38,7 +38,8 @@ fn needs(method: &Method, path: &str) -> Needs {
         path.strip_prefix(prefix)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     };
-    if below("/rooms") || below("/credits") || path == "/session/join" {
+    let is_own = matches!(path, "/session/join" | "/auth/logout");
+    if below("/rooms") || below("/credits") || is_own {
         Needs::WalletToken
     } else {
         Needs::Nothing
@@ -50,8 +51,9 @@ pub(crate) async fn layer(State(app): State<App>, mut request: Request, next: Ne
     match needs(request.method(), request.uri().path()) {
         Needs::Nothing => next.run(request).await,
         Needs::WalletToken => {
-            let Some(wallet) = wallet_of(&app, &request) else {
-                return Problem::new(Code::Unauthorized).into_response();
+            let wallet = match wallet_of(&app, &mut request).await {
+                Ok(wallet) => wallet,
+                Err(problem) => return problem.into_response(),
             };
             let group = Group::of(request.uri().path());
             if let Err(problem) = app.limiter().check_wallet(group, wallet) {
@@ -63,14 +65,20 @@ pub(crate) async fn layer(State(app): State<App>, mut request: Request, next: Ne
     }
 }
 
-/// Whose request it is: of whom the host knows it to be, else of whom its token says.
-fn wallet_of(app: &App, request: &Request) -> Option<Wallet> {
+/// Whose request it is: of whom the host knows it to be, else of whom its token says, which is left
+/// with the request.
+async fn wallet_of(app: &App, request: &mut Request) -> Result<Wallet, Problem> {
     if let Some(AuthenticatedWallet(wallet)) = request.extensions().get() {
-        return Some(*wallet);
+        return Ok(*wallet);
     }
     let now = app.ports().clock.now();
-    let claims = app.keys().verify(bearer(request.headers())?, now).ok()?;
-    Some(claims.sub)
+    let verified = bearer(request.headers()).and_then(|token| app.tokens().verify(token, now).ok());
+    let verified = verified.ok_or(Problem::new(Code::Unauthorized))?;
+    if app.revoked().holds(verified.id, app.ports()).await? {
+        return Err(Problem::new(Code::Unauthorized));
+    }
+    request.extensions_mut().insert(Presented(verified));
+    Ok(verified.claims.sub)
 }
 
 /// `Bearer`, exactly one blank, the token: case-sensitive, as recorded.
@@ -95,6 +103,7 @@ mod tests {
             "/rooms/nope",
             "/credits",
             "/credits/x/y",
+            "/auth/logout",
         ] {
             assert_eq!(needs(&Method::GET, path), Needs::WalletToken, "{path}");
         }

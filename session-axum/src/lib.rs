@@ -34,9 +34,12 @@ mod clock;
 mod cors;
 mod extract;
 mod guard;
+mod json;
 mod limits;
 mod observe;
+mod page;
 pub mod problem;
+mod revoked;
 mod routes;
 pub mod workers;
 
@@ -49,14 +52,21 @@ pub use workers::{Dispatch, Waker, Workers};
 
 use std::sync::Arc;
 
-use session_core::auth::JwtKeys;
+use session_core::auth::siwe::RelyingParty;
+use session_core::auth::{AccessTokens, Audience, JwtKeys};
 use session_core::crypto::LocalSigner;
 use session_core::media::MediaTokenIssuer;
 use session_core::receipt::StayReceipt;
 use session_core::service::Ports;
+use session_core::types::Wallet;
 
 use limits::Limiter;
+use revoked::Revoked;
+use routes::Streams;
 use workers::Pulse;
+
+/// Issuer and audience of tokens where nobody says otherwise.
+const ISSUER: &str = "session";
 
 /// Everything the routes need. Cheap to clone: clones share it.
 #[derive(Debug, Clone)]
@@ -68,7 +78,12 @@ pub struct App {
 struct Shared {
     ports: Ports,
     media: Arc<dyn MediaTokenIssuer>,
-    keys: Arc<JwtKeys>,
+    tokens: Arc<AccessTokens>,
+    party: Option<RelyingParty>,
+    takes_timestamps: bool,
+    is_strict: bool,
+    revoked: Revoked,
+    streams: Streams,
     limits: Limits,
     limiter: Arc<Limiter>,
     cors_origins: CorsOrigins,
@@ -94,10 +109,16 @@ impl App {
         let limits = Limits::default();
         let limiter = Arc::new(Limiter::new(&limits));
         let cors_origins = CorsOrigins::Any;
+        let tokens = AccessTokens::new(JwtKeys::clone(&keys), Audience::new(ISSUER, ISSUER));
         let shared = Shared {
             ports,
             media,
-            keys,
+            tokens: Arc::new(tokens),
+            party: None,
+            takes_timestamps: false,
+            is_strict: false,
+            revoked: Revoked::default(),
+            streams: Streams::new(&limits),
             limits,
             limiter,
             cors_origins,
@@ -114,10 +135,66 @@ impl App {
     #[must_use]
     pub fn with_limits(self, limits: Limits) -> Self {
         let limiter = Arc::new(Limiter::new(&limits));
+        let streams = Streams::new(&limits);
         self.change(|shared| Shared {
             limits,
             limiter,
+            streams,
             ..shared
+        })
+    }
+
+    /// The same, taking the sign-in of EIP-4361 for this party. Without it `/auth/siwe/*` answers
+    /// 503 `not_configured`.
+    #[must_use]
+    pub fn with_siwe(self, party: RelyingParty) -> Self {
+        let party = Some(party);
+        self.change(|shared| Shared { party, ..shared })
+    }
+
+    /// The same, taking the oldest sign-in too, `POST /auth` with a signed time: whoever sees such a
+    /// message can use it for five minutes.
+    #[must_use]
+    pub fn with_timestamp_sign_in(self) -> Self {
+        self.change(|shared| Shared {
+            takes_timestamps: true,
+            ..shared
+        })
+    }
+
+    /// The same with other names in the tokens of EIP-4361 sign-in. Servers that share keys must
+    /// agree on them.
+    #[must_use]
+    pub fn with_audience(self, audience: Audience) -> Self {
+        self.change(|shared| {
+            let tokens = AccessTokens::new(shared.tokens.keys().clone(), audience);
+            let tokens = if shared.is_strict {
+                tokens.only_strict()
+            } else {
+                tokens
+            };
+            Shared {
+                tokens: Arc::new(tokens),
+                ..shared
+            }
+        })
+    }
+
+    /// The same with the stricter rules on the recorded routes too, for deployments without clients
+    /// of the original: a wrong signature uses up its nonce and one of the upper half is wrong,
+    /// wallets need a right checksum where they claim one, tokens are of the strict form alone,
+    /// bodies are `application/json` without unknown or doubled members, an `Idempotency-Key` is
+    /// demanded wherever credit may move, somebody else's stay is 404, an unknown method 405, and
+    /// no page of another origin reads anything unless origins are listed.
+    #[must_use]
+    pub fn strict(self) -> Self {
+        self.change(|mut shared| {
+            shared.ports.policy.auth.strict = true;
+            Shared {
+                tokens: Arc::new(AccessTokens::clone(&shared.tokens).only_strict()),
+                is_strict: true,
+                ..shared
+            }
         })
     }
 
@@ -133,8 +210,12 @@ impl App {
     /// The same, ready only while these workers beat.
     #[must_use]
     pub fn with_workers(self, workers: &Workers) -> Self {
-        let pulse = Some(workers.pulse());
-        self.change(|shared| Shared { pulse, ..shared })
+        let (pulse, revoked) = (Some(workers.pulse()), workers.revoked());
+        self.change(|shared| Shared {
+            pulse,
+            revoked,
+            ..shared
+        })
     }
 
     /// The same, serving `/metrics`.
@@ -169,8 +250,43 @@ impl App {
         &*self.shared.media
     }
 
-    fn keys(&self) -> &JwtKeys {
-        &self.shared.keys
+    fn tokens(&self) -> &AccessTokens {
+        &self.shared.tokens
+    }
+
+    fn party(&self) -> Option<&RelyingParty> {
+        self.shared.party.as_ref()
+    }
+
+    fn takes_timestamps(&self) -> bool {
+        self.shared.takes_timestamps
+    }
+
+    fn is_strict(&self) -> bool {
+        self.shared.is_strict
+    }
+
+    fn revoked(&self) -> &Revoked {
+        &self.shared.revoked
+    }
+
+    fn streams(&self) -> &Streams {
+        &self.shared.streams
+    }
+
+    /// The wallet that a text names; where it is strict, only with a right checksum or none.
+    fn wallet(&self, text: &str) -> Option<Wallet> {
+        if self.is_strict() {
+            Wallet::parse_checked(text).ok()
+        } else {
+            text.parse().ok()
+        }
+    }
+
+    /// Ends the streams of events, which would otherwise go on for as long as their clients listen:
+    /// for a server that is about to stop.
+    pub fn end_streams(&self) {
+        self.shared.streams.end();
     }
 
     fn limits(&self) -> &Limits {

@@ -76,7 +76,7 @@ impl Group {
     pub(crate) fn of(path: &str) -> Self {
         match path {
             "/rooms/create" | "/rooms/join" | "/credits/verify-celo" => Self::Enter,
-            auth if auth.starts_with("/auth/") => Self::Auth,
+            auth if auth == "/auth" || auth.starts_with("/auth/") => Self::Auth,
             _ => Self::Other,
         }
     }
@@ -96,6 +96,10 @@ pub struct Limits {
     pub handler_seconds: u64,
     /// Requests at once; more are turned away before they cost memory (G4).
     pub in_flight_max: usize,
+    /// Streams of events at once.
+    pub streams_max: usize,
+    /// Of one wallet.
+    pub streams_per_wallet_max: usize,
     /// Sign-in calls of one address prefix. `None`: no limit.
     pub auth_per_address: Option<Rate>,
     /// All other calls of one address prefix.
@@ -114,6 +118,8 @@ impl Default for Limits {
             uri_bytes_max: 4 * 1024,
             handler_seconds: 15,
             in_flight_max: 1024,
+            streams_max: 1024,
+            streams_per_wallet_max: 4,
             auth_per_address: Some(Rate::new(60, 120)),
             other_per_address: Some(Rate::new(600, 6_000)),
             // Each join hands out a media token that leaving does not take back.

@@ -10,6 +10,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 use session_core::auth::AuthRefusal;
+use session_core::auth::siwe::SiweRefusal;
 use session_core::ledger::{CreditRefusal, NotVerified};
 use session_core::ports::{PortError, PortErrorKind, StoreError, StoreErrorKind};
 use session_core::room::RoomRefusal;
@@ -89,6 +90,15 @@ codes! {
     /// A key nobody may use.
     InvalidIdempotencyKey: BAD_REQUEST, "invalid_idempotency_key", "invalid_idempotency_key",
         "an idempotency key is 1 to 255 visible ASCII characters";
+    /// Not a cursor of ours.
+    InvalidCursor: BAD_REQUEST, "invalid_cursor", "invalid_cursor",
+        "a cursor is what next_cursor of the same list said";
+    /// Not a number of items.
+    InvalidLimit: BAD_REQUEST, "invalid_limit", "invalid_limit",
+        "a limit is a number from 1 to 100";
+    /// Not a message of EIP-4361.
+    InvalidMessage: BAD_REQUEST, "invalid_message", "invalid_message",
+        "the message is not one of EIP-4361; the reason says what is wrong";
     /// Not a nonce of this wallet, used, or too old.
     InvalidNonce: UNAUTHORIZED, "invalid_or_expired_nonce", "invalid or expired nonce",
         "ask for a new nonce and sign it";
@@ -98,6 +108,16 @@ codes! {
     /// Not an address.
     InvalidWallet: BAD_REQUEST, "invalid_wallet", "invalid wallet",
         "a wallet is 0x and 40 hex digits";
+    /// Nothing has that path with that method.
+    MethodNotAllowed: METHOD_NOT_ALLOWED, "method_not_allowed", "method_not_allowed",
+        "this path does not take that method";
+    /// No key where one is needed.
+    MissingIdempotencyKey: BAD_REQUEST, "idempotency_key_missing", "idempotency_key_missing",
+        "this server answers nothing that moves credit without an Idempotency-Key";
+    /// Body members missing.
+    MissingMessageParts: BAD_REQUEST, "missing_message_or_signature",
+        "missing message or signature",
+        "the body needs message and signature";
     /// Body member missing.
     MissingRoomId: BAD_REQUEST, "missing_room_id", "missing room_id",
         "the body needs room_id";
@@ -109,6 +129,10 @@ codes! {
     MissingStayParts: BAD_REQUEST, "missing_room_id_or_connection_id",
         "missing room_id or connection_id",
         "the body needs room_id and connection_id";
+    /// Body members missing.
+    MissingTimestampSignInParts: BAD_REQUEST, "missing_wallet_message_or_signature",
+        "missing wallet, message, or signature",
+        "the body needs wallet, message and signature";
     /// Body member missing.
     MissingWallet: BAD_REQUEST, "missing_wallet", "missing wallet",
         "the body needs wallet";
@@ -118,6 +142,9 @@ codes! {
     /// This deployment has no such part.
     NotConfigured: SERVICE_UNAVAILABLE, "not_configured", "not_configured",
         "this server is not configured for that";
+    /// No such thing, or somebody else's.
+    NotFound: NOT_FOUND, "not_found", "not_found",
+        "there is no such thing, or it is not yours";
     /// The process cannot work at the moment.
     NotReady: SERVICE_UNAVAILABLE, "not_ready", "not_ready",
         "the server cannot work at the moment; the reasons say why";
@@ -127,6 +154,9 @@ codes! {
     /// No such stay.
     NotYourConnection: FORBIDDEN, "not_your_connection", "not_your_connection",
         "no live stay of this wallet in this room has this connection_id";
+    /// A message for another server or another chain.
+    OtherParty: UNAUTHORIZED, "wrong_domain_or_chain", "wrong_domain_or_chain",
+        "the message names another domain or chain than this server";
     /// Too much at once.
     Overloaded: SERVICE_UNAVAILABLE, "overloaded", "overloaded",
         "the server has as much to do as it can; try again";
@@ -139,6 +169,9 @@ codes! {
     /// No such room.
     RoomNotFound: NOT_FOUND, "room_not_found", "room_not_found",
         "there is no such active room";
+    /// No such stay, where that is not told apart from somebody else's.
+    StayNotFound: NOT_FOUND, "stay_not_found", "stay_not_found",
+        "no live stay of this wallet in this room has this connection_id";
     /// The database cannot be asked.
     StoreUnavailable: SERVICE_UNAVAILABLE, "store_unavailable", "store_unavailable",
         "the database cannot be reached at the moment; try again";
@@ -148,6 +181,16 @@ codes! {
     /// No valid access token.
     Unauthorized: UNAUTHORIZED, "unauthorized", "unauthorized",
         "a valid access token is needed";
+    /// A member that no route knows.
+    UnknownMember: BAD_REQUEST, "unknown_member", "unknown_member",
+        "the body has a member that this route does not know";
+    /// Not JSON.
+    UnsupportedMediaType: UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type",
+        "unsupported_media_type",
+        "the body has to be sent as application/json";
+    /// A message that is no good now.
+    Untimely: UNAUTHORIZED, "message_not_timely", "message_not_timely",
+        "the message has expired, or is not good yet";
     /// Longer than the limit.
     UriTooLong: URI_TOO_LONG, "uri_too_long", "uri_too_long",
         "the request target is longer than this server reads";
@@ -191,6 +234,18 @@ impl Problem {
     #[must_use]
     pub const fn code(&self) -> Code {
         self.code
+    }
+
+    /// The same where a thing of somebody else's must look like none (`security.md` C2).
+    #[must_use]
+    pub(crate) fn strictly(self) -> Self {
+        match self.code {
+            Code::NotYourConnection => Self {
+                code: Code::StayNotFound,
+                ..self
+            },
+            _ => self,
+        }
     }
 
     fn recorded_body(&self, request_id: &str) -> Value {
@@ -253,6 +308,17 @@ impl From<AuthRefusal> for Problem {
         Self::new(match refusal {
             AuthRefusal::InvalidNonce => Code::InvalidNonce,
             AuthRefusal::InvalidSignature => Code::InvalidSignature,
+        })
+    }
+}
+
+impl From<SiweRefusal> for Problem {
+    fn from(refusal: SiweRefusal) -> Self {
+        Self::new(match refusal {
+            SiweRefusal::InvalidNonce => Code::InvalidNonce,
+            SiweRefusal::InvalidSignature => Code::InvalidSignature,
+            SiweRefusal::OtherParty => Code::OtherParty,
+            SiweRefusal::Untimely => Code::Untimely,
         })
     }
 }

@@ -18,6 +18,8 @@ use session_core::types::IntentKey;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
+use crate::revoked::{REFRESH_EVERY, Revoked};
+
 /// How often a worker looks for due rows.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -31,6 +33,7 @@ pub struct Workers {
     stop: watch::Sender<bool>,
     pulse: Pulse,
     waker: Waker,
+    revoked: Revoked,
 }
 
 /// Makes workers look now instead of at their next tick.
@@ -66,6 +69,8 @@ impl Workers {
         if let Some(outage) = beat(&ports).await? {
             tracing::info!(from = %outage.from, to = %outage.to, "no server was alive");
         }
+        let revoked = Revoked::default();
+        revoked.refresh(&ports).await?;
         let (stop, stopped) = watch::channel(false);
         let pulse = Pulse::new(Duration::from_secs(ports.policy.outage.beat_seconds.get()));
         let mut tasks = JoinSet::new();
@@ -75,6 +80,12 @@ impl Workers {
             stopped.clone(),
         ));
         tasks.spawn(keep_beating(
+            ports.clone(),
+            pulse.running(),
+            stopped.clone(),
+        ));
+        tasks.spawn(keep_reading_revoked(
+            revoked.clone(),
             ports.clone(),
             pulse.running(),
             stopped.clone(),
@@ -94,6 +105,7 @@ impl Workers {
             stop,
             pulse,
             waker,
+            revoked,
         })
     }
 
@@ -108,6 +120,11 @@ impl Workers {
     pub async fn stop(mut self) {
         let _ = self.stop.send(true);
         while self.tasks.join_next().await.is_some() {}
+    }
+
+    /// What is known of revoked tokens.
+    pub(crate) fn revoked(&self) -> Revoked {
+        self.revoked.clone()
     }
 
     pub(crate) fn pulse(&self) -> Pulse {
@@ -216,6 +233,22 @@ async fn keep_beating(ports: Ports, running: Running, mut stopped: watch::Receiv
                 pulse.beat();
             }
             Err(error) => tracing::warn!(%error, "beat failed"),
+        }
+    }
+}
+
+/// Reads over and over which tokens were revoked. While it cannot, requests ask for themselves.
+async fn keep_reading_revoked(
+    revoked: Revoked,
+    ports: Ports,
+    _running: Running,
+    mut stopped: watch::Receiver<bool>,
+) {
+    let mut ticks = tokio::time::interval(REFRESH_EVERY);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    while next(&mut ticks, &mut stopped).await {
+        if let Err(error) = revoked.refresh(&ports).await {
+            tracing::warn!(%error, "revoked tokens cannot be read");
         }
     }
 }

@@ -35,10 +35,24 @@ impl Seen {
     }
 }
 
-/// Codes that no request of an ordinary client can bring about; each has a test of its own.
-const ELSEWHERE: [(Code, &str); 3] = [
+/// Codes that no request of an ordinary client of the original can bring about; each has a test of
+/// its own.
+const ELSEWHERE: [(Code, &str); 16] = [
     (Code::Busy, "needs 64 lost races in a row"),
     (Code::Internal, "needs a broken store"),
+    (Code::InvalidCursor, "see `events.rs`"),
+    (Code::InvalidLimit, "see `events.rs`"),
+    (Code::InvalidMessage, "see `sign_in.rs`"),
+    (Code::MethodNotAllowed, "see `sign_in.rs`"),
+    (Code::MissingIdempotencyKey, "see `strict.rs`"),
+    (Code::MissingMessageParts, "see `sign_in.rs`"),
+    (Code::MissingTimestampSignInParts, "see `sign_in.rs`"),
+    (Code::NotFound, "see `events.rs`"),
+    (Code::OtherParty, "see `sign_in.rs`"),
+    (Code::StayNotFound, "see `strict.rs`"),
+    (Code::UnknownMember, "see `strict.rs`"),
+    (Code::UnsupportedMediaType, "see `strict.rs`"),
+    (Code::Untimely, "see `sign_in.rs`"),
     (
         Code::NotConfigured,
         "needs a deployment without a chain: see `unconfigured_parts_are_503`",

@@ -28,11 +28,13 @@ const BLOCKS_PER_PAGE: u64 = 8;
 const ROWS_PER_COUNT: u64 = 10_000;
 
 /// The kinds of rows that are shown last, in the order of their keys. Accounts come before them.
-const OTHERS: [Kind; 6] = [
+const OTHERS: [Kind; 8] = [
     Kind::Challenge,
     Kind::Idempotency,
     Kind::Intent,
+    Kind::Revocation,
     Kind::Room,
+    Kind::RoomEvent,
     Kind::Seat,
     Kind::Service,
 ];

@@ -261,7 +261,9 @@ impl Fold {
                 | Row::Entry(_)
                 | Row::Idempotency(_)
                 | Row::Intent(_)
+                | Row::Revocation(_)
                 | Row::Room(_)
+                | Row::RoomEvent(_)
                 | Row::Service(_) => return Ok(None),
             };
             let tuple = values.version(*version).version(before.version).finish();

@@ -12,11 +12,11 @@ use crate::statement::{Statement, text};
 use crate::value::{Tuple, Type, Values};
 
 /// An entry's identifier is a digest of its content, so one that is there already is the same.
-/// `$1` to `$4`, or with other numbers in a longer statement.
+/// `$1` to `$5`, or with other numbers in a longer statement.
 macro_rules! appended {
-    ($id:literal, $at:literal, $kind:literal, $fact:literal) => {
+    ($id:literal, $at:literal, $kind:literal, $fact:literal, $wallet:literal) => {
         concat!(
-            "appended AS (INSERT INTO journal (id, decided_at, kind, fact, version) \
+            "appended AS (INSERT INTO journal (id, decided_at, kind, fact, wallet, version) \
             SELECT told.*, 1 FROM unnest($",
             $id,
             "::text[], $",
@@ -25,6 +25,8 @@ macro_rules! appended {
             $kind,
             "::text[], $",
             $fact,
+            "::text[], $",
+            $wallet,
             "::text[]) AS told ON CONFLICT (id) DO NOTHING RETURNING decided_at, id)"
         )
     };
@@ -40,10 +42,10 @@ pub(crate) const ENTER_APPENDED: &str =
 /// [entered](ENTER) among those that are in no block. PostgreSQL has done that in passing, and
 /// finds none.
 pub(crate) const APPEND: Statement = Statement {
-    sqlite: "INSERT INTO journal (id, decided_at, kind, fact, version) \
-        VALUES (?1, ?2, ?3, ?4, 1) ON CONFLICT (id) DO NOTHING RETURNING decided_at, id",
-    postgres: text!("WITH ", appended!(1, 2, 3, 4), " ", ENTER_APPENDED),
-    takes: &[Type::Text, Type::Number, Type::Text, Type::Text],
+    sqlite: "INSERT INTO journal (id, decided_at, kind, fact, wallet, version) \
+        VALUES (?1, ?2, ?3, ?4, ?5, 1) ON CONFLICT (id) DO NOTHING RETURNING decided_at, id",
+    postgres: text!("WITH ", appended!(1, 2, 3, 4, 5), " ", ENTER_APPENDED),
+    takes: &[Type::Text, Type::Number, Type::Text, Type::Text, Type::Text],
     finds: &[Type::Number, Type::Text],
 };
 

@@ -1,5 +1,6 @@
 //! The stable names of enumerated values, as the schema's constraints list them.
 
+use session_core::auth::Revoked;
 use session_core::changeset::Lane;
 use session_core::outbox::{IntentClass, IntentState};
 use session_core::room::{Closing, Departure, Visibility};
@@ -58,6 +59,10 @@ named! {
         Rooms = "rooms",
         Seal = "seal",
         Seats = "seats",
+    }
+    Revoked {
+        Nonce = "nonce",
+        Token = "token",
     }
     Visibility {
         Open = "open",

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use session_core::changeset::{Changeset, Key, Row, Unique, World, Write};
-use session_core::ports::Read;
-use session_core::types::{RoomId, TransferId, Wallet};
+use session_core::ports::{CreditEntries, Read, RevokedTokens, RoomEvents};
+use session_core::types::{RoomId, Timestamp, TransferId, Wallet};
 
-use crate::rows::{Kind, challenge, entry, name, room, seat};
+use crate::rows::{Kind, challenge, entry, name, revocation, room, room_event, seat};
 use crate::session::{Session, Trouble};
 use crate::statement::Statement;
 use crate::value::{Tuple, Values};
@@ -25,6 +25,14 @@ pub(crate) struct Wanted {
     pub(crate) rooms: BTreeSet<RoomId>,
     /// Outstanding nonces of wallets.
     pub(crate) challenged: BTreeSet<Wallet>,
+    /// Credit of wallets, page by page.
+    pub(crate) credit: BTreeSet<CreditEntries>,
+    /// Last stays in rooms.
+    pub(crate) last_seats: BTreeSet<(RoomId, Wallet)>,
+    /// Revoked tokens, page by page.
+    pub(crate) revoked: BTreeSet<RevokedTokens>,
+    /// Events of rooms, page by page.
+    pub(crate) events: BTreeSet<RoomEvents>,
     /// How many active open rooms.
     pub(crate) open_rooms_max: u32,
     /// How many entries that are in no block.
@@ -49,11 +57,23 @@ impl Wanted {
                 Read::ChallengesOf(wallet) => {
                     wanted.challenged.insert(*wallet);
                 }
+                Read::CreditEntriesOf(page) => {
+                    wanted.credit.insert(*page);
+                }
+                Read::LastSeatIn(room, wallet) => {
+                    wanted.last_seats.insert((*room, *wallet));
+                }
                 Read::LiveSeatOf(wallet) => {
                     wanted.seated.insert(*wallet);
                 }
                 Read::LiveSeatsIn(room) => {
                     wanted.rooms.insert(*room);
+                }
+                Read::RevokedTokens(page) => {
+                    wanted.revoked.insert(*page);
+                }
+                Read::RoomEvents(page) => {
+                    wanted.events.insert(*page);
                 }
                 Read::Row(key) => {
                     wanted.keys.insert(key.clone());
@@ -74,6 +94,17 @@ impl Wanted {
             && self.challenged.is_empty()
             && self.open_rooms_max == 0
             && self.unsealed_max == 0
+            && !self.is_more()
+    }
+
+    /// Whether something is wanted that is asked for seldom.
+    pub(crate) fn is_more(&self) -> bool {
+        let is_seldom = |key: &Key| matches!(key, Key::Revocation(_) | Key::RoomEvent(_));
+        !self.credit.is_empty()
+            || !self.last_seats.is_empty()
+            || !self.revoked.is_empty()
+            || !self.events.is_empty()
+            || self.keys.iter().any(is_seldom)
     }
 
     /// The holders of what only one row may have, that some row is about to take. A row that
@@ -106,7 +137,7 @@ impl Wanted {
         for (kind, rows) in by_kind(self.keys.iter())? {
             findings.push((kind, &kind.table().select, rows));
         }
-        let lists: [(Kind, &'static Statement, Vec<Values>); 4] = [
+        let lists: [(Kind, &'static Statement, Vec<Values>); 8] = [
             (Kind::Room, &room::ACTIVE_OF_HOSTS, texts(&self.hosts)),
             (Kind::Seat, &seat::LIVE_OF_WALLETS, texts(&self.seated)),
             (Kind::Seat, &seat::LIVE_IN_ROOMS, texts(&self.rooms)),
@@ -115,6 +146,14 @@ impl Wanted {
                 &challenge::OF_WALLETS,
                 texts(&self.challenged),
             ),
+            (Kind::Entry, &entry::CREDIT_BEFORE, self.credit_pages()),
+            (Kind::Seat, &seat::LAST_IN, self.last_stays()),
+            (
+                Kind::Revocation,
+                &revocation::TOKENS_AFTER,
+                self.revoked_pages(),
+            ),
+            (Kind::RoomEvent, &room_event::AFTER, self.event_pages()),
         ];
         for (kind, statement, rows) in lists {
             if !rows.is_empty() {
@@ -130,6 +169,50 @@ impl Wanted {
             findings.push((Kind::Unsealed, &entry::UNSEALED, finished(most)?));
         }
         Ok(findings)
+    }
+
+    /// The parameters of [`entry::CREDIT_BEFORE`].
+    pub(crate) fn credit_pages(&self) -> Vec<Values> {
+        let page = |page: &CreditEntries| {
+            let named = Values::new().text(page.wallet);
+            let before = match page.before {
+                Some((at, id)) => named.time(at).text(id),
+                // After every instant there is.
+                None => named.number(Timestamp::MAX.unix() + 1).text(""),
+            };
+            before.number(page.max.into())
+        };
+        self.credit.iter().map(page).collect()
+    }
+
+    /// The parameters of [`seat::LAST_IN`].
+    pub(crate) fn last_stays(&self) -> Vec<Values> {
+        let stays = self.last_seats.iter();
+        stays
+            .map(|(room, wallet)| Values::new().text(room).text(wallet))
+            .collect()
+    }
+
+    /// The parameters of [`revocation::TOKENS_AFTER`].
+    pub(crate) fn revoked_pages(&self) -> Vec<Values> {
+        let page = |page: &RevokedTokens| {
+            let (at, id) = page.after;
+            Values::new().time(at).text(id).number(page.max.into())
+        };
+        self.revoked.iter().map(page).collect()
+    }
+
+    /// The parameters of [`room_event::AFTER`].
+    pub(crate) fn event_pages(&self) -> Vec<Values> {
+        let page = |page: &RoomEvents| {
+            // No number is greater than what a column holds.
+            let after = page.after.get().min(i64::MAX.unsigned_abs());
+            Values::new()
+                .text(page.room)
+                .number(after)
+                .number(page.max.into())
+        };
+        self.events.iter().map(page).collect()
     }
 }
 
@@ -158,7 +241,7 @@ fn texts<T: std::fmt::Display>(values: &BTreeSet<T>) -> Vec<Values> {
     values.map(|value| Values::new().text(value)).collect()
 }
 
-fn finished(rows: Vec<Values>) -> Result<Vec<Tuple>, Trouble> {
+pub(crate) fn finished(rows: Vec<Values>) -> Result<Vec<Tuple>, Trouble> {
     let rows = rows.into_iter();
     rows.map(|row| row.finish().map_err(poisoned)).collect()
 }

@@ -151,7 +151,9 @@ pub(crate) const fn may_be_due(key: &Key) -> bool {
         | Key::Challenge(_)
         | Key::Idempotency(_)
         | Key::Intent(_)
+        | Key::Revocation(_)
         | Key::Room(_)
+        | Key::RoomEvent(_)
         | Key::Seat(_) => true,
     }
 }

@@ -124,6 +124,7 @@ fn rows(many: u32) -> Changeset {
         let host = wallet(n);
         let closes = n.is_multiple_of(5);
         draft.insert(Room {
+            last_event: session_core::room::EventNumber::NONE,
             id: RoomId::from_random(id(n)),
             host,
             visibility: Visibility::Open,
@@ -494,6 +495,8 @@ fn table_of(row: &Row) -> &'static str {
         Row::Entry(_) => "journal",
         Row::Idempotency(_) => "idempotency",
         Row::Intent(_) => "intent",
+        Row::Revocation(_) => "revocation",
+        Row::RoomEvent(_) => "room_event",
         Row::Room(_) => "room",
         Row::Seat(_) => "seat",
         Row::Service(_) => "service",

@@ -28,11 +28,12 @@ const TABLES: [&str; 8] = [
 /// to look, what a host asked for; of a stay, when somebody was last heard, metered and leased, and
 /// what a client was told of its credit. An entry's place among those to be sealed is its instant,
 /// which the journal has.
-const NOT_TOLD: [(&str, &str); 15] = [
+const NOT_TOLD: [(&str, &str); 16] = [
     ("account", "version"),
     ("chain", "seal_at"),
     ("chain", "version"),
     ("room", "ai_enabled"),
+    ("room", "last_event"),
     ("room", "unjoined_until"),
     ("room", "version"),
     ("seat", "check_at"),

@@ -166,6 +166,7 @@ fn opening(wallet: Wallet, is_keyed: bool) -> Changeset {
     let mut id = [0; 16];
     id.copy_from_slice(&wallet.to_bytes()[4..]);
     let room = Room {
+        last_event: session_core::room::EventNumber::NONE,
         id: RoomId::from_random(id),
         host: wallet,
         visibility: Visibility::Open,

@@ -16,7 +16,7 @@ use session_core::ledger::{
 };
 use session_core::media::MediaUid;
 use session_core::ports::{CommitError, Read, Store, StoreErrorKind};
-use session_core::room::{Room, RoomState, Seat, SeatState, Visibility};
+use session_core::room::{EventNumber, Room, RoomState, Seat, SeatState, Visibility};
 use session_core::types::{
     ConnectionId, Id128, RoomId, Seconds, Timestamp, TransferId, Unit, Wallet,
 };
@@ -52,6 +52,7 @@ fn creating(n: u8) -> Changeset {
         state: RoomState::Active,
         unjoined_until: None,
         live_seats: 0,
+        last_event: EventNumber::NONE,
     });
     draft.finish()
 }

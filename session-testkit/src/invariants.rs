@@ -80,7 +80,9 @@ pub fn live_seats(world: &World) -> impl Iterator<Item = &Seat> {
         | Row::Entry(_)
         | Row::Idempotency(_)
         | Row::Intent(_)
+        | Row::Revocation(_)
         | Row::Room(_)
+        | Row::RoomEvent(_)
         | Row::Seat(_)
         | Row::Service(_) => None,
     })

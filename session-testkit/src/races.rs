@@ -142,7 +142,7 @@ pub async fn a_nonce_is_used_once(bench_for: &impl Fn(u64) -> Bench, rounds: usi
         let sign_in = SignIn {
             wallet,
             nonce: issued.nonce,
-            signature,
+            signature: Some(signature),
         };
         let replies = stage.at_once((0..20).map(|_| sign_in.clone())).await;
         assert_eq!(

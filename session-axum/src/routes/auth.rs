@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
-use session_core::auth::{AuthRefusal, IssueNonce, SignIn};
+use session_core::auth::{AuthRefusal, IssueNonce, SignIn, TokenForm};
 use session_core::crypto::Signature;
 use session_core::service::execute;
 
@@ -21,13 +21,13 @@ pub(crate) async fn nonce(
     State(app): State<App>,
     body: RawBody,
 ) -> Result<Json<NonceAnswer>, Problem> {
-    let fields = body.fields()?;
-    let wallet = fields
+    let members = body.members(&["wallet"])?;
+    let wallet = members
         .text("wallet")?
         .ok_or(Problem::new(Code::MissingWallet))?;
-    let wallet = wallet
-        .parse()
-        .map_err(|_| Problem::new(Code::InvalidWallet))?;
+    let wallet = app
+        .wallet(wallet)
+        .ok_or(Problem::new(Code::InvalidWallet))?;
     match execute(app.ports(), &IssueNonce { wallet }).await? {
         Ok(issued) => Ok(Json(NonceAnswer {
             nonce: issued.nonce,
@@ -38,7 +38,7 @@ pub(crate) async fn nonce(
 
 #[derive(Serialize)]
 pub(crate) struct TokenAnswer {
-    token: String,
+    pub(super) token: String,
 }
 
 /// `POST /auth/verify`
@@ -46,23 +46,21 @@ pub(crate) async fn verify(
     State(app): State<App>,
     body: RawBody,
 ) -> Result<Json<TokenAnswer>, Problem> {
-    let fields = body.fields()?;
-    let parts = fields
+    let members = body.members(&["wallet", "signature", "nonce"])?;
+    let parts = members
         .text("wallet")?
-        .zip(fields.text("signature")?)
-        .zip(fields.text("nonce")?);
+        .zip(members.text("signature")?)
+        .zip(members.text("nonce")?);
     let ((wallet, signature), nonce) = parts.ok_or(Problem::new(Code::MissingSignInParts))?;
     // What is no address or no signature cannot be this wallet's signature: the recorded answer.
     let refused = || Problem::from(AuthRefusal::InvalidSignature);
-    let wallet = wallet.parse().map_err(|_| refused())?;
-    let signature = Signature::parse(signature).map_err(|_| refused())?;
     let command = SignIn {
-        wallet,
+        wallet: app.wallet(wallet).ok_or_else(refused)?,
         nonce: nonce.to_owned(),
-        signature,
+        signature: Signature::parse(signature).ok(),
     };
-    let claims = execute(app.ports(), &command).await??;
+    let signed_in = execute(app.ports(), &command).await??;
     Ok(Json(TokenAnswer {
-        token: app.keys().sign(&claims),
+        token: app.tokens().sign(&signed_in, TokenForm::Recorded),
     }))
 }

@@ -3,7 +3,12 @@
 mod auth;
 mod credits;
 mod health;
+mod room_view;
 mod rooms;
+mod sign_in;
+mod stream;
+
+pub(crate) use stream::Streams;
 
 use axum::Router;
 use axum::body::HttpBody;
@@ -16,18 +21,19 @@ use session_core::service::{Command, execute_once};
 use session_core::types::Wallet;
 
 use crate::extract::RawBody;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 use crate::{App, cors, guard, limits, observe};
 
 /// All routes of the systems that are built so far. Nestable.
 pub fn router(app: App) -> Router {
-    let routes = Router::new()
+    let recorded = Router::new()
         .route("/health", get(health::health))
         .route("/ready", get(health::ready))
         .route("/metrics", get(health::metrics))
         .route("/auth/nonce", post(auth::nonce))
         .route("/auth/verify", post(auth::verify))
         .route("/credits", get(credits::balance))
+        .route("/credits/events", get(credits::events))
         .route("/credits/verify-celo", post(credits::verify_celo))
         .route("/rooms/active", get(rooms::active))
         .route("/rooms/create", post(rooms::create))
@@ -35,8 +41,27 @@ pub fn router(app: App) -> Router {
         .route("/rooms/heartbeat", post(rooms::heartbeat))
         .route("/rooms/token/renew", post(rooms::renew))
         .route("/rooms/leave", post(rooms::leave))
+        .route("/rooms/{id}", get(room_view::room))
+        .route("/rooms/{id}/events", get(room_view::events));
+    let recorded = if app.takes_timestamps() {
+        recorded.route("/auth", post(sign_in::by_timestamp))
+    } else {
+        recorded
+    };
+    // The original knows no method that is not allowed, only paths that it does not have.
+    let recorded = if app.is_strict() {
+        recorded.method_not_allowed_fallback(method_not_allowed)
+    } else {
+        recorded.method_not_allowed_fallback(not_found)
+    };
+    let new = Router::new()
+        .route("/auth/siwe/nonce", post(sign_in::siwe_nonce))
+        .route("/auth/siwe/verify", post(sign_in::siwe_verify))
+        .route("/auth/logout", post(sign_in::logout))
+        .method_not_allowed_fallback(method_not_allowed);
+    let routes = recorded
+        .merge(new)
         .fallback(not_found)
-        .method_not_allowed_fallback(not_found)
         .with_state(app.clone());
     // The last layer is the outermost: every answer, refusals of the inner layers included, gets
     // its id and its body in `observe`, and its cross-origin headers in `cors`.
@@ -52,6 +77,10 @@ pub fn router(app: App) -> Router {
 async fn not_found() -> Response {
     let media_type = [(header::CONTENT_TYPE, "text/plain; charset=UTF-8")];
     (StatusCode::NOT_FOUND, media_type, "404 Not Found").into_response()
+}
+
+async fn method_not_allowed() -> Problem {
+    Problem::new(Code::MethodNotAllowed)
 }
 
 /// A problem's body is written by an outer layer, so it is dropped for `HEAD` further out still.
@@ -82,5 +111,12 @@ where
 {
     let once = body.once(name, caller, headers)?;
     let result = execute_once(app.ports(), command, once.as_ref()).await?;
-    result.map_err(Problem::from)
+    result.map_err(|refusal| {
+        let problem = Problem::from(refusal);
+        if app.is_strict() {
+            problem.strictly()
+        } else {
+            problem
+        }
+    })
 }

@@ -15,7 +15,7 @@ use session_core::types::{ConnectionId, RoomId, Wallet};
 
 use super::run;
 use crate::App;
-use crate::extract::{Caller, Fields, RawBody};
+use crate::extract::{Caller, Members, RawBody};
 use crate::problem::{Code, Problem};
 
 #[derive(Serialize)]
@@ -61,8 +61,14 @@ pub(crate) async fn create(
     headers: HeaderMap,
     body: RawBody,
 ) -> Result<Json<CreateAnswer>, Problem> {
-    let fields = body.fields().unwrap_or_default();
-    let visibility = if fields.is_text("visibility", "private") {
+    // Where it is not strict, an absent or broken body is an empty one.
+    let members = body.members(&["visibility", "ai_enabled"]);
+    let members = if app.is_strict() && !body.is_empty() {
+        members?
+    } else {
+        members.unwrap_or_default()
+    };
+    let visibility = if members.is_text("visibility", "private") {
         Visibility::Private
     } else {
         Visibility::Open
@@ -70,7 +76,7 @@ pub(crate) async fn create(
     let command = CreateRoom {
         wallet,
         visibility,
-        ai_enabled: fields.is_true("ai_enabled"),
+        ai_enabled: members.is_true("ai_enabled"),
     };
     let created = run("rooms.create", &command, wallet, &body, &headers, &app).await?;
     Ok(Json(CreateAnswer {
@@ -102,8 +108,8 @@ pub(crate) async fn join(
     headers: HeaderMap,
     body: RawBody,
 ) -> Result<Json<JoinAnswer>, Problem> {
-    let fields = body.fields()?;
-    let room = fields
+    let members = body.members(&["room_id"])?;
+    let room = members
         .text("room_id")?
         .ok_or(Problem::new(Code::MissingRoomId))?;
     let command = JoinRoom {
@@ -127,10 +133,10 @@ pub(crate) async fn join(
 }
 
 /// The stay that a body names.
-fn stay_name(wallet: Wallet, fields: &Fields) -> Result<StayName, Problem> {
-    let (room, connection) = fields
+fn stay_name(wallet: Wallet, members: &Members) -> Result<StayName, Problem> {
+    let (room, connection) = members
         .text("room_id")?
-        .zip(fields.text("connection_id")?)
+        .zip(members.text("connection_id")?)
         .ok_or(Problem::new(Code::MissingStayParts))?;
     Ok(StayName {
         wallet,
@@ -146,7 +152,7 @@ pub(crate) async fn heartbeat(
     headers: HeaderMap,
     body: RawBody,
 ) -> Result<Json<Value>, Problem> {
-    let stay = stay_name(wallet, &body.fields()?)?;
+    let stay = stay_name(wallet, &body.members(&["room_id", "connection_id"])?)?;
     let command = Heartbeat(stay);
     let reply = match run("rooms.heartbeat", &command, wallet, &body, &headers, &app).await {
         Ok(reply) => reply,
@@ -166,7 +172,7 @@ pub(crate) async fn renew(
     headers: HeaderMap,
     body: RawBody,
 ) -> Result<Json<Value>, Problem> {
-    let stay = stay_name(wallet, &body.fields()?)?;
+    let stay = stay_name(wallet, &body.members(&["room_id", "connection_id"])?)?;
     let command = Renew(stay);
     let reply = match run("rooms.renew", &command, wallet, &body, &headers, &app).await {
         Ok(reply) => reply,
@@ -202,7 +208,7 @@ pub(crate) async fn leave(
     headers: HeaderMap,
     body: RawBody,
 ) -> Result<Json<Value>, Problem> {
-    let stay = stay_name(wallet, &body.fields()?)?;
+    let stay = stay_name(wallet, &body.members(&["room_id", "connection_id"])?)?;
     let command = LeaveRoom(stay);
     let left = match run("rooms.leave", &command, wallet, &body, &headers, &app).await {
         Ok(left) => left,
@@ -223,7 +229,9 @@ pub(crate) async fn leave(
 /// Whoever was evicted, or was in a room when it closed, has not asked for that and hears of it at
 /// the next call: with the receipt of the stay.
 async fn with_receipt(problem: Problem, stay: &StayName, app: &App) -> Problem {
-    let (Code::NotYourConnection, Some(connection)) = (problem.code(), stay.connection) else {
+    let (Code::NotYourConnection | Code::StayNotFound, Some(connection)) =
+        (problem.code(), stay.connection)
+    else {
         return problem;
     };
     match stay_receipt(app.ports(), stay.wallet, connection).await {

@@ -7,7 +7,7 @@ use core::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::jwt::AccessClaims;
+use super::SignedIn;
 use crate::changeset::{Draft, Fact, Key, Loaded};
 use crate::crypto::{Signature, eip191};
 use crate::ports::{Read, Snapshot, StoreError};
@@ -24,6 +24,9 @@ pub struct AuthPolicy {
     /// in another's name, so refusing would lock that wallet out at once; with this many, a nonce
     /// outlives half a minute of all that one address may ask for.
     pub nonces_per_wallet_max: usize,
+    /// Whether the recorded sign-in is as strict as the new one: a wrong signature uses up its
+    /// nonce, and one of the upper half is wrong (`security.md` A2, A5).
+    pub strict: bool,
 }
 
 impl Default for AuthPolicy {
@@ -31,6 +34,7 @@ impl Default for AuthPolicy {
         Self {
             nonce_seconds: Seconds::new(300),
             nonces_per_wallet_max: 128,
+            strict: false,
         }
     }
 }
@@ -165,11 +169,18 @@ pub struct SignIn {
     pub wallet: Wallet,
     /// The nonce as it was sent: only the exact text that was handed out is one.
     pub nonce: String,
-    /// The signature.
-    pub signature: Signature,
+    /// The signature; `None` where what was sent is none.
+    pub signature: Option<Signature>,
 }
 
 impl SignIn {
+    fn is_signed(&self, policy: &AuthPolicy) -> bool {
+        self.signature.as_ref().is_some_and(|signature| {
+            let is_fitting = signature.is_low_s() || !policy.strict;
+            is_fitting && eip191::signed_by(&self.nonce, signature, self.wallet)
+        })
+    }
+
     fn key(&self) -> Option<ChallengeKey> {
         let nonce = decode_hex_array(&self.nonce).ok()?;
         // Upper-case digits spell the same bytes, but not the text that was handed out.
@@ -182,7 +193,7 @@ impl SignIn {
 
 impl Command for SignIn {
     type View = Option<Loaded<Challenge>>;
-    type Reply = AccessClaims;
+    type Reply = SignedIn;
     type Refusal = AuthRefusal;
 
     async fn load(&self, ports: &Ports, _: &Context<'_>) -> Result<Self::View, StoreError> {
@@ -195,8 +206,14 @@ impl Command for SignIn {
 
     fn decide(&self, view: &Self::View, cx: &Context<'_>, _: &Answers) -> Verdict<Self> {
         let mut draft = Draft::new();
-        // The signature comes first: a wrong one does not burn the nonce (recorded).
-        if !eip191::signed_by(&self.nonce, &self.signature, self.wallet) {
+        // The signature comes first: a wrong one does not use up the nonce (recorded), but where
+        // the policy is strict.
+        if !self.is_signed(&cx.policy.auth) {
+            if cx.policy.auth.strict
+                && let Some(challenge) = view
+            {
+                draft.delete(challenge);
+            }
             return Verdict::Done(Decision::refused(draft, AuthRefusal::InvalidSignature));
         }
         let usable = view.as_ref().filter(|challenge| {
@@ -216,7 +233,6 @@ impl Command for SignIn {
             };
             draft.journal(cx.now, fact);
         }
-        let claims = AccessClaims::issued_to(self.wallet, cx.now);
-        Verdict::Done(Decision::granted(draft, claims))
+        Verdict::Done(Decision::granted(draft, SignedIn::now(self.wallet, cx)))
     }
 }

@@ -159,9 +159,33 @@ impl JwtKeys {
         })
     }
 
-    fn all(&self) -> impl Iterator<Item = &Secret> {
+    /// The key that signs.
+    pub(super) const fn signing(&self) -> &Secret {
+        &self.signing
+    }
+
+    /// A keyed digest of something that is no token.
+    pub(super) fn tag(&self, domain: &str, message: &[u8]) -> [u8; 32] {
+        tag_under(&self.signing, domain, message)
+    }
+
+    /// Those that any of the keys makes.
+    pub(super) fn tags<'k>(
+        &'k self,
+        domain: &'k str,
+        message: &'k [u8],
+    ) -> impl Iterator<Item = [u8; 32]> + 'k {
+        self.all().map(move |key| tag_under(key, domain, message))
+    }
+
+    pub(super) fn all(&self) -> impl Iterator<Item = &Secret> {
         core::iter::once(&self.signing).chain(&self.retired)
     }
+}
+
+/// Under a key made of the key, so that no tag is ever a token's.
+fn tag_under(key: &Secret, domain: &str, message: &[u8]) -> [u8; 32] {
+    hmac_sha256(&hmac_sha256(key.expose(), domain.as_bytes()), message)
 }
 
 /// The header of every token of ours.
@@ -169,7 +193,7 @@ const HEADER: &str = r#"{"alg":"HS256","typ":"JWT"}"#;
 
 /// Strict base64url: no padding, no spare bits set. A fourth part would bring a dot, which is no
 /// digit.
-fn decode(part: &str) -> Result<Vec<u8>, InvalidToken> {
+pub(super) fn decode(part: &str) -> Result<Vec<u8>, InvalidToken> {
     URL_SAFE_NO_PAD.decode(part).map_err(|_| InvalidToken::Form)
 }
 
@@ -198,7 +222,7 @@ fn read_claims(bytes: &[u8]) -> Result<AccessClaims, InvalidToken> {
 
 /// Reads one JSON object and nothing after it. A member that is known must not come twice: two
 /// readers could take one each.
-fn parse_object<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
+pub(super) fn parse_object<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
     let text = core::str::from_utf8(bytes).ok()?;
     // A derived reader would take an array as well, its elements in the order of the members.
     let is_object = text

@@ -1,8 +1,13 @@
 //! Who is calling: nonces that wallets sign, and the access tokens they get for it.
 
+mod access;
 mod challenge;
 mod jwt;
+mod revocation;
+pub mod siwe;
+mod timestamp;
 
+pub use access::{AccessTokens, Audience, SignedIn, TokenForm, Verified};
 pub use challenge::{
     AuthPolicy, AuthRefusal, Challenge, ChallengeKey, InvalidChallengeKey, IssueNonce, NonceIssued,
     SignIn,
@@ -11,3 +16,5 @@ pub use jwt::{
     ACCESS_TOKEN_MAX_BYTES, ACCESS_TOKEN_SECONDS, AccessClaims, InvalidJwtKeys, InvalidToken,
     JWT_KEYS_MAX, JwtKeys,
 };
+pub use revocation::{LogOut, Revocation, Revoked};
+pub use timestamp::{SignInByTimestamp, TIMESTAMP_MESSAGE_PREFIX};

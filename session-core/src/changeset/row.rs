@@ -7,15 +7,15 @@ use core::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::auth::{Challenge, ChallengeKey};
+use crate::auth::{Challenge, ChallengeKey, Revocation};
 use crate::idempotency::{IdempotencyKey, IdempotencyRecord};
 use crate::journal::{Block, BlockNumber, Chain, Entry};
 use crate::ledger::{Account, AccountKey};
 use crate::media::MediaUid;
 use crate::outage::Service;
 use crate::outbox::Intent;
-use crate::room::{Room, Seat};
-use crate::types::{ConnectionId, EntryId, IntentKey, RoomId, Timestamp, Wallet};
+use crate::room::{Room, RoomEvent, RoomEventKey, Seat};
+use crate::types::{ConnectionId, EntryId, IntentKey, RevocationId, RoomId, Timestamp, Wallet};
 
 /// A value of which at most one row may be the holder. Stores refuse the second insertion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -229,6 +229,12 @@ rows! {
             (!intent.is_settled()).then_some(Due { lane: Lane::Deliver, at: intent.due_at })
         },
     }
+    /// What is good no more.
+    Revocation: Revocation, by RevocationId {
+        key: |revocation| revocation.id,
+        uniques: |_revocation| Vec::new(),
+        due: |revocation| Some(Due { lane: Lane::Expire, at: revocation.forget_at }),
+    }
     /// A free room.
     Room: Room, by RoomId {
         key: |room| room.id,
@@ -236,6 +242,12 @@ rows! {
             if room.is_active() { alloc::vec![Unique::ActiveRoomOf(room.host)] } else { Vec::new() }
         },
         due: |room| room.unjoined_until.map(|at| Due { lane: Lane::Rooms, at }),
+    }
+    /// Something that happened in a room. Inserted, never changed.
+    RoomEvent: RoomEvent, by RoomEventKey {
+        key: |event| event.key,
+        uniques: |_event| Vec::new(),
+        due: |event| Some(Due { lane: Lane::Expire, at: event.forget_at }),
     }
     /// One stay of one wallet in one room.
     Seat: Seat, by ConnectionId {
@@ -274,7 +286,9 @@ impl fmt::Display for Key {
                 write!(f, "idempotency/{}/{}/{}", key.caller, key.command, key.key)
             }
             Self::Intent(key) => write!(f, "intent/{key}"),
+            Self::Revocation(id) => write!(f, "revocation/{id}"),
             Self::Room(id) => write!(f, "room/{id}"),
+            Self::RoomEvent(key) => write!(f, "room_event/{key}"),
             Self::Seat(id) => write!(f, "seat/{id}"),
             Self::Service(()) => f.write_str("service"),
         }
@@ -298,7 +312,9 @@ impl FromStr for Key {
             "entry" => name.parse().ok().map(Self::Entry),
             "idempotency" => parse_idempotency(name).map(Self::Idempotency),
             "intent" => name.parse().ok().map(Self::Intent),
+            "revocation" => name.parse().ok().map(Self::Revocation),
             "room" => name.parse().ok().map(Self::Room),
+            "room_event" => name.parse().ok().map(Self::RoomEvent),
             "seat" => name.parse().ok().map(Self::Seat),
             _ => None,
         };
@@ -325,6 +341,7 @@ mod tests {
 
     use super::*;
     use crate::ledger::{AccountKind, Owner};
+    use crate::room::EventNumber;
     use crate::types::Unit;
 
     #[test]
@@ -345,7 +362,12 @@ mod tests {
             Key::Entry(EntryId::derive("t", &[])),
             Key::Idempotency(IdempotencyKey::parse(wallet, "rooms.join", "a/b#c").unwrap()),
             Key::Intent(IntentKey::derive("t", &[])),
+            Key::Revocation(RevocationId::derive("t", &[])),
             Key::Room(RoomId::from_random([1; 16])),
+            Key::RoomEvent(RoomEventKey {
+                room: RoomId::from_random([1; 16]),
+                number: EventNumber::new(7),
+            }),
             Key::Seat(ConnectionId::from_random([2; 16])),
             Key::Service(()),
         ] {
@@ -358,6 +380,7 @@ mod tests {
             "chair/1",
             "idempotency/0x/x",
             "challenge/x",
+            "room_event/01010101-0101-4101-8101-010101010101/07",
         ] {
             assert_eq!(wrong.parse::<Key>(), Err(InvalidKey), "{wrong}");
         }

@@ -13,7 +13,7 @@ use crate::ledger::{
 use crate::media::{Channel, MediaUid};
 use crate::outage::Service;
 use crate::outbox::{Effect, IntentClass};
-use crate::room::{Closing, Room, RoomState, Visibility};
+use crate::room::{Closing, EventNumber, Room, RoomState, Visibility};
 use crate::types::{ChainId, IntentKey, RoomId, Timestamp, TransferId, Unit, Wallet};
 
 fn at(seconds: u64) -> Timestamp {
@@ -34,6 +34,7 @@ fn room(n: u8, host: u8) -> Room {
         state: RoomState::Active,
         unjoined_until: Some(at(220)),
         live_seats: 0,
+        last_event: EventNumber::NONE,
     }
 }
 

@@ -2,15 +2,18 @@
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
+use core::ops::Bound;
 
 use super::apply::Delta;
 use super::{Due, Entry, Fact, Fence, Key, Lane, Row, Unique, Version};
-use crate::auth::ChallengeKey;
+use crate::auth::{ChallengeKey, Revoked};
 use crate::journal::{BLOCK_ENTRIES_MAX, BlockNumber};
 use crate::ledger::{Action, Transfer};
-use crate::ports::{Found, Read, StoredRow, Visitor};
-use crate::room::{Room, Visibility};
-use crate::types::{EntryId, Id128, RoomId, Timestamp, TransferId};
+use crate::ports::{CreditEntries, Found, Read, RevokedTokens, StoredRow, Visitor};
+use crate::room::{EventNumber, Room, RoomEventKey, Visibility};
+use crate::types::{
+    ConnectionId, EntryId, Id128, RevocationId, RoomId, Timestamp, TransferId, Wallet,
+};
 
 /// A due row's place in its queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,6 +132,23 @@ impl World {
                 let holders = self.uniques.range(slots).map(|(_, key)| key);
                 holders.filter_map(|key| self.stored(key)).collect()
             }
+            Read::CreditEntriesOf(page) => self.credit_entries(page),
+            Read::LastSeatIn(room, wallet) => self.last_seat(*room, *wallet),
+            Read::RevokedTokens(page) => self.revoked_tokens(page),
+            Read::RoomEvents(page) => {
+                let name = |number| {
+                    let room = page.room;
+                    Key::RoomEvent(RoomEventKey { room, number })
+                };
+                let after = (
+                    Bound::Excluded(name(page.after)),
+                    Bound::Included(name(EventNumber::new(u64::MAX))),
+                );
+                let found = self.rows.range(after).take(at_most(page.max));
+                found
+                    .map(|(_, (version, row))| stored(*version, row))
+                    .collect()
+            }
             Read::ChallengesOf(wallet) => {
                 let name = |byte| {
                     Key::Challenge(ChallengeKey {
@@ -148,7 +168,7 @@ impl World {
             }
             Read::ActiveOpenRooms(max) => self.active_open_rooms(*max),
             Read::UnsealedEntries(max) => {
-                let max = usize::try_from(*max.min(&BLOCK_ENTRIES_MAX)).unwrap_or(usize::MAX);
+                let max = at_most(*max.min(&BLOCK_ENTRIES_MAX));
                 let oldest = self.unsealed().into_iter().take(max);
                 oldest
                     .filter_map(|id| self.stored(&Key::Entry(id)))
@@ -169,11 +189,58 @@ impl World {
             }
         }
         rooms.sort_by_key(|(room, ..)| (core::cmp::Reverse(room.created_at), room.id));
-        rooms.truncate(usize::try_from(max).unwrap_or(usize::MAX));
+        rooms.truncate(at_most(max));
         let found = rooms.into_iter();
         found
             .map(|(_, version, row)| stored(version, row))
             .collect()
+    }
+
+    fn credit_entries(&self, page: &CreditEntries) -> Vec<StoredRow> {
+        let place = |entry: &Entry| (entry.at, entry.id);
+        let wanted = |entry: &&Entry| {
+            entry.fact.moves_credit_of() == Some(page.wallet)
+                && page.before.is_none_or(|before| place(entry) < before)
+        };
+        let mut found: Vec<&Entry> = self.journal().filter(wanted).collect();
+        found.sort_by_key(|entry| core::cmp::Reverse(place(entry)));
+        found.truncate(at_most(page.max));
+        let found = found.into_iter();
+        found
+            .filter_map(|entry| self.stored(&Key::Entry(entry.id)))
+            .collect()
+    }
+
+    fn last_seat(&self, room: RoomId, wallet: Wallet) -> Vec<StoredRow> {
+        let name = |byte| Key::Seat(ConnectionId::from_bytes([byte; 16]));
+        let seats = self.rows.range(name(0)..=name(0xff));
+        let stays = seats.filter_map(|(key, (_, row))| match row {
+            Row::Seat(seat) if seat.room == room && seat.wallet == wallet => {
+                Some((seat.is_live(), seat.joined_at, seat.connection, key))
+            }
+            _ => None,
+        });
+        let last = stays
+            .max_by_key(|(is_live, joined_at, connection, _)| (*is_live, *joined_at, *connection));
+        last.and_then(|(.., key)| self.stored(key))
+            .into_iter()
+            .collect()
+    }
+
+    fn revoked_tokens(&self, page: &RevokedTokens) -> Vec<StoredRow> {
+        let name = |byte| Key::Revocation(RevocationId::from_bytes([byte; 16]));
+        let mut found = Vec::new();
+        for (_, (version, row)) in self.rows.range(name(0)..=name(0xff)) {
+            if let Row::Revocation(revocation) = row
+                && revocation.what == Revoked::Token
+                && (revocation.at, revocation.id) > page.after
+            {
+                found.push(((revocation.at, revocation.id), stored(*version, row)));
+            }
+        }
+        found.sort_by_key(|(place, _)| *place);
+        found.truncate(at_most(page.max));
+        found.into_iter().map(|(_, stored)| stored).collect()
     }
 
     fn held(&self, unique: &Unique) -> Vec<StoredRow> {
@@ -305,6 +372,10 @@ impl World {
             }
         }
     }
+}
+
+fn at_most(max: u32) -> usize {
+    usize::try_from(max).unwrap_or(usize::MAX)
 }
 
 fn stored(version: Version, row: &Row) -> StoredRow {

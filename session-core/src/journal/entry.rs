@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use crate::crypto::digest256;
-use crate::ledger::{Reference, Transfer};
+use crate::ledger::{AccountKey, AccountKind, Action, Owner, Reference, Transfer, seconds_account};
 use crate::media::MediaUid;
 use crate::room::{Closing, Departure, Seat, SeatState, Visibility};
 use crate::types::{ConnectionId, EntryId, Id128, RoomId, Seconds, Timestamp, Wallet};
@@ -98,6 +98,46 @@ impl Fact {
         })
     }
 
+    /// Whose credit it tells a change of: the wallet whose seconds it debits, else the one whose
+    /// seconds it credits.
+    #[must_use]
+    pub fn moves_credit_of(&self) -> Option<Wallet> {
+        self.credit_change().map(|change| change.wallet)
+    }
+
+    /// The change of credit that it tells of.
+    #[must_use]
+    pub fn credit_change(&self) -> Option<CreditChange> {
+        let Self::Transferred {
+            transfer,
+            debit_balance,
+            credit_balance,
+        } = self
+        else {
+            return None;
+        };
+        let credit_of = |key: AccountKey| match key.owner {
+            Owner::Wallet(wallet) if key == seconds_account(wallet, AccountKind::Wallet) => {
+                Some(wallet)
+            }
+            Owner::Wallet(_) | Owner::House => None,
+        };
+        if transfer.action != Action::Posted {
+            return None;
+        }
+        let amount = i128::from(transfer.amount);
+        let change = |wallet, delta_seconds, balance: Option<i64>| CreditChange {
+            wallet,
+            delta_seconds,
+            balance_after_seconds: balance,
+        };
+        match (credit_of(transfer.debit), credit_of(transfer.credit)) {
+            (Some(wallet), _) => Some(change(wallet, 0 - amount, *debit_balance)),
+            (None, Some(wallet)) => Some(change(wallet, amount, *credit_balance)),
+            (None, None) => None,
+        }
+    }
+
     /// The stable name.
     #[must_use]
     pub const fn name(&self) -> &'static str {
@@ -111,6 +151,18 @@ impl Fact {
             Self::Transferred { .. } => "transferred",
         }
     }
+}
+
+/// A change of a wallet's credit, as a fact tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(clippy::exhaustive_structs, reason = "these three are a change")]
+pub struct CreditChange {
+    /// Whose.
+    pub wallet: Wallet,
+    /// By how much; negative for a charge.
+    pub delta_seconds: i128,
+    /// What there was afterwards.
+    pub balance_after_seconds: Option<i64>,
 }
 
 /// A fact and its instant. Appended, never changed.

@@ -9,7 +9,8 @@ pub use outside::{
     Answer, Clock, Dispatcher, Effects, Entropy, Fresh, NameRegistry, Question, VerificationMirror,
 };
 pub use store::{
-    Claim, Claimed, CommitError, Read, Snapshot, Store, StoreError, StoreErrorKind, StoredRow,
+    Claim, Claimed, CommitError, CreditEntries, Read, RevokedTokens, RoomEvents, Snapshot, Store,
+    StoreError, StoreErrorKind, StoredRow,
 };
 
 use alloc::string::String;

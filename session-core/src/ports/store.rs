@@ -11,7 +11,8 @@ use async_trait::async_trait;
 use crate::changeset::{
     Changeset, Fence, Key, Lane, Loaded, Receipt, Record, Rejection, Row, Version,
 };
-use crate::types::{RoomId, Seconds, Timestamp, Wallet};
+use crate::room::EventNumber;
+use crate::types::{EntryId, RevocationId, RoomId, Seconds, Timestamp, Wallet};
 
 /// A row and how often it was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,18 +34,63 @@ pub enum Read {
     ActiveOpenRooms(u32),
     /// The active room of a host.
     ActiveRoomOf(Wallet),
+    /// Entries that tell of a change of a wallet's credit
+    /// ([`Fact::moves_credit_of`](crate::changeset::Fact::moves_credit_of)), newest first, those of
+    /// one instant by identifier, greatest first.
+    CreditEntriesOf(CreditEntries),
     /// Outstanding nonces of a wallet, oldest first; those of one instant by nonce.
     ChallengesOf(Wallet),
+    /// The last stay of a wallet in a room: the live one, else the one that began last; of several
+    /// that began at one instant the one of the greatest identifier.
+    LastSeatIn(RoomId, Wallet),
     /// The live seat of a wallet.
     LiveSeatOf(Wallet),
     /// The live seats of a room, by slot.
     LiveSeatsIn(RoomId),
+    /// Access tokens that were revoked, by instant of revocation and identifier.
+    RevokedTokens(RevokedTokens),
+    /// Events of a room, by number.
+    RoomEvents(RoomEvents),
     /// One row.
     Row(Key),
     /// The oldest entries of the journal that are in no block, at most this many and at most
     /// [`BLOCK_ENTRIES_MAX`](crate::journal::BLOCK_ENTRIES_MAX), oldest first; those of one instant
     /// by identifier.
     UnsealedEntries(u32),
+}
+
+/// A page of [`Read::CreditEntriesOf`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(clippy::exhaustive_structs, reason = "stores answer every part")]
+pub struct CreditEntries {
+    /// Whose.
+    pub wallet: Wallet,
+    /// Only those that come after this one in the order of the list, which is older.
+    pub before: Option<(Timestamp, EntryId)>,
+    /// At most so many.
+    pub max: u32,
+}
+
+/// A page of [`Read::RevokedTokens`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(clippy::exhaustive_structs, reason = "stores answer every part")]
+pub struct RevokedTokens {
+    /// Only those after this one in the order of the list.
+    pub after: (Timestamp, RevocationId),
+    /// At most so many.
+    pub max: u32,
+}
+
+/// A page of [`Read::RoomEvents`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(clippy::exhaustive_structs, reason = "stores answer every part")]
+pub struct RoomEvents {
+    /// Of which room.
+    pub room: RoomId,
+    /// Only those after this one.
+    pub after: EventNumber,
+    /// At most so many.
+    pub max: u32,
 }
 
 /// A worker's request for work.

@@ -2,10 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::create::close_unjoined;
 use super::depart::evict;
 use super::view::{StayView, shared_now};
-use super::{Closing, Departure, Metered, Room, RoomPolicy, charge_until, meter};
-use crate::changeset::{Draft, Fact, Fence, Key, Loaded};
+use super::{Departure, Metered, Room, RoomPolicy, charge_until, meter};
+use crate::changeset::{Draft, Fence, Key, Loaded};
 use crate::ledger::usage;
 use crate::outage::{Outages, Service};
 use crate::ports::{Read, Snapshot, StoreError};
@@ -96,6 +97,7 @@ impl Command for CheckSeat {
             metered.debited,
             at,
         ));
+        view.tell_passed(&metered, policy, &mut draft);
         draft.update(&view.seat, metered.seat);
         Verdict::Done(Decision::granted(draft, reply))
     }
@@ -166,14 +168,7 @@ impl Command for CloseUnjoined {
             return Verdict::Done(Decision::granted(draft, false));
         };
         draft.expect_claimed(Key::Room(self.room), self.fence);
-        draft.journal(
-            at,
-            Fact::RoomClosed {
-                room: room.id,
-                why: Closing::Unjoined,
-            },
-        );
-        draft.update(&view.room, room.closed(at, Closing::Unjoined));
+        close_unjoined(&view.room, room, at, &cx.policy.rooms, &mut draft);
         Verdict::Done(Decision::granted(draft, true))
     }
 }

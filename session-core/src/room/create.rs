@@ -2,15 +2,18 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::event::EventLog;
 use super::view::shared_now;
-use super::{Closing, Room, RoomRefusal, RoomState, Seat, Visibility};
+use super::{
+    Closing, EventNumber, Happening, Room, RoomPolicy, RoomRefusal, RoomState, Seat, Visibility,
+};
 use crate::changeset::{Draft, Fact, Key, Loaded};
 use crate::ledger::{CreditAccounts, Gate, credit_gate};
 use crate::media::Channel;
 use crate::outage::Service;
 use crate::ports::{Read, Snapshot, StoreError};
 use crate::service::{Answers, Command, Context, Decision, Ports, Verdict};
-use crate::types::{RoomId, Wallet};
+use crate::types::{RoomId, Timestamp, Wallet};
 
 /// A wallet opens a room. Creating does not join.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,14 +88,7 @@ impl Command for CreateRoom {
             let Some(overdue) = hosted.value().filter(|room| room.is_overdue(at)) else {
                 return refused(draft, RoomRefusal::AlreadyHosting);
             };
-            draft.journal(
-                at,
-                Fact::RoomClosed {
-                    room: overdue.id,
-                    why: Closing::Unjoined,
-                },
-            );
-            draft.update(hosted, overdue.closed(at, Closing::Unjoined));
+            close_unjoined(hosted, overdue, at, policy, &mut draft);
         }
         let room = Room {
             id: RoomId::from_random(cx.fresh.id),
@@ -103,6 +99,7 @@ impl Command for CreateRoom {
             state: RoomState::Active,
             unjoined_until: Some(at.after(policy.unjoined_max_seconds)),
             live_seats: 0,
+            last_event: EventNumber::NONE,
         };
         let reply = RoomCreated {
             room: room.id,
@@ -120,6 +117,26 @@ impl Command for CreateRoom {
         draft.insert(room);
         Verdict::Done(Decision::granted(draft, reply))
     }
+}
+
+/// Closes a room that nobody joined in time.
+pub(super) fn close_unjoined(
+    loaded: &Loaded<Room>,
+    room: &Room,
+    at: Timestamp,
+    policy: &RoomPolicy,
+    draft: &mut Draft,
+) {
+    let why = Closing::Unjoined;
+    draft.journal(at, Fact::RoomClosed { room: room.id, why });
+    let mut events = EventLog::of(room, policy, draft);
+    events.add(at, Happening::Closed { why });
+    let last_event = events.last();
+    let closed = Room {
+        last_event,
+        ..room.closed(at, why)
+    };
+    draft.update(loaded, closed);
 }
 
 /// A refusal that writes the grant that was due, and nothing else.
@@ -186,6 +203,7 @@ mod tests {
         assert!(create(119, &view(90, None, Some(room(0)))).reply.is_err());
         let decision = create(120, &view(90, None, Some(room(0))));
         assert!(decision.reply.is_ok());
-        assert_eq!(decision.changeset.rows.len(), 2, "one closes, one opens");
+        let rows = decision.changeset.rows.len();
+        assert_eq!(rows, 3, "one closes, which is told, one opens");
     }
 }

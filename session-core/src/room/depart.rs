@@ -2,9 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::event::EventLog;
 use super::stay::StayName;
 use super::view::{Around, StayView};
-use super::{Closing, Departure, Metered, Room, RoomRefusal, Seat, SeatState, charge_until, meter};
+use super::{
+    Closing, Departure, Happening, Metered, Room, RoomRefusal, Seat, SeatState, charge_until, meter,
+};
 use crate::changeset::{Draft, Fact, Loaded};
 use crate::ledger::usage;
 use crate::outbox::{Effect, Intent, IntentClass};
@@ -102,26 +105,40 @@ fn depart(
     };
 
     let gone = end_stay(view, &view.seat, why, until, cx, draft)?;
-    if let Some(why) = closing {
+    let at = view.at(seat, cx);
+    let mut ended = alloc::vec![gone.clone()];
+    let room_after = if let Some(why) = closing {
         for other in others() {
             let until = other
                 .value()
                 .map(|seat| charge_until(seat, view.at(seat, cx)))?;
-            end_stay(view, other, Departure::RoomClosed, until, cx, draft)?;
+            let why = Departure::RoomClosed;
+            ended.push(end_stay(view, other, why, until, cx, draft)?);
         }
-        let at = view.at(seat, cx);
         draft.journal(at, Fact::RoomClosed { room: room.id, why });
-        draft.update(loaded_room, room.closed(at, why));
+        room.closed(at, why)
     } else {
-        let live_seats = room.live_seats.saturating_sub(1);
-        draft.update(
-            loaded_room,
-            Room {
-                live_seats,
-                ..room.clone()
-            },
-        );
+        Room {
+            live_seats: room.live_seats.saturating_sub(1),
+            ..room.clone()
+        }
+    };
+    let mut events = EventLog::of(room, &cx.policy.rooms, draft);
+    for stay in &ended {
+        events.passed(&stay.seat, &stay.raised);
     }
+    events.departed(at, &gone.seat, why);
+    if let Some(why) = closing {
+        events.add(at, Happening::Closed { why });
+    }
+    let last_event = events.last();
+    draft.update(
+        loaded_room,
+        Room {
+            last_event,
+            ..room_after
+        },
+    );
     Some(Left {
         charged: gone.seat.charged,
         remaining: gone.remaining,

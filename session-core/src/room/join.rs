@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
+use super::event::EventLog;
 use super::view::shared_now;
 use super::{Room, RoomPolicy, RoomRefusal, Seat, SeatState};
 use crate::changeset::{Draft, Fact, Key, Loaded};
@@ -128,11 +129,15 @@ impl Command for JoinRoom {
             remaining,
         };
         let live_seats = room.live_seats.saturating_add(1);
+        let mut events = EventLog::of(room, policy, &mut draft);
+        events.joined(&seat);
+        let last_event = events.last();
         draft.update(
             loaded,
             Room {
                 live_seats,
                 unjoined_until: None,
+                last_event,
                 ..room.clone()
             },
         );

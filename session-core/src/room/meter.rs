@@ -1,5 +1,7 @@
 //! Who pays for this second.
 
+use alloc::vec::Vec;
+
 use super::RoomPolicy;
 use super::seat::{Seat, Threshold, ThresholdKind};
 use crate::outage::{Outages, Span};
@@ -15,6 +17,8 @@ pub struct Metered {
     pub debited: Seconds,
     /// Credit left after the charge.
     pub remaining: Seconds,
+    /// Thresholds that were passed with it, at most one of each kind.
+    pub raised: Vec<Threshold>,
 }
 
 impl Metered {
@@ -25,6 +29,7 @@ impl Metered {
             seat: seat.clone(),
             debited: Seconds::ZERO,
             remaining: available,
+            raised: Vec::new(),
         }
     }
 }
@@ -62,37 +67,46 @@ pub fn meter(
     let mut seat = seat.clone();
     seat.metered_to = until;
     seat.charged = seat.charged.saturating_add(debited);
-    raise_thresholds(&mut seat, remaining, until, policy);
+    let raised = thresholds(&seat, remaining, until, policy);
+    for threshold in &raised {
+        match threshold.kind {
+            ThresholdKind::CreditsExhausted => seat.exhausted_at = Some(threshold.at),
+            ThresholdKind::CreditsLow => seat.low_raised = true,
+        }
+    }
+    seat.undelivered.extend(&raised);
     Metered {
         seat,
         debited,
         remaining,
+        raised,
     }
 }
 
-fn raise_thresholds(seat: &mut Seat, remaining: Seconds, at: Timestamp, policy: &RoomPolicy) {
-    if remaining <= policy.credit_low_seconds && !seat.low_raised {
-        seat.low_raised = true;
-        seat.undelivered.push(Threshold {
-            kind: ThresholdKind::CreditsLow,
+/// What a seat passes now and has not passed before.
+fn thresholds(
+    seat: &Seat,
+    remaining: Seconds,
+    at: Timestamp,
+    policy: &RoomPolicy,
+) -> Vec<Threshold> {
+    let is_low = remaining <= policy.credit_low_seconds && !seat.low_raised;
+    let is_exhausted = remaining == Seconds::ZERO && seat.exhausted_at.is_none();
+    let low = is_low.then_some(ThresholdKind::CreditsLow);
+    let exhausted = is_exhausted.then_some(ThresholdKind::CreditsExhausted);
+    let passed = low.into_iter().chain(exhausted);
+    passed
+        .map(|kind| Threshold {
+            kind,
             remaining,
             at,
-        });
-    }
-    if remaining == Seconds::ZERO && seat.exhausted_at.is_none() {
-        seat.exhausted_at = Some(at);
-        seat.undelivered.push(Threshold {
-            kind: ThresholdKind::CreditsExhausted,
-            remaining,
-            at,
-        });
-    }
+        })
+        .collect()
 }
 
 #[cfg(test)]
 mod tests {
     use alloc::vec;
-    use alloc::vec::Vec;
 
     use super::super::testing::{at, seat};
     use super::*;

@@ -7,6 +7,7 @@
 mod check;
 mod create;
 mod depart;
+mod event;
 mod join;
 mod meter;
 mod seat;
@@ -18,6 +19,7 @@ mod view;
 pub use check::{CheckSeat, CloseUnjoined, SeatChecked};
 pub use create::{CreateRoom, RoomCreated};
 pub use depart::{LeaveRoom, Left};
+pub use event::{EventNumber, Happening, InvalidRoomEventKey, RoomEvent, RoomEventKey};
 pub use join::{JoinRoom, Joined};
 pub use meter::{Metered, charge_until, meter};
 pub use seat::{Departure, Seat, SeatState, Threshold, ThresholdKind};
@@ -57,6 +59,8 @@ pub struct RoomPolicy {
     pub exhausted_max_seconds: Seconds,
     /// Rooms in the public list.
     pub active_list_max: u32,
+    /// How long events of a room are kept for whoever was away.
+    pub events_kept_seconds: Seconds,
     /// Whether the media vendor is asked to remove who has left.
     pub remove_from_channel: bool,
 }
@@ -75,6 +79,7 @@ impl Default for RoomPolicy {
             unjoined_max_seconds: Seconds::new(120),
             exhausted_max_seconds: Seconds::new(90),
             active_list_max: 50,
+            events_kept_seconds: Seconds::new(3600),
             remove_from_channel: false,
         }
     }
@@ -163,6 +168,8 @@ pub struct Room {
     /// Participants now. Every change of the set of seats changes this row, so that expecting the
     /// room's version expects the set.
     pub live_seats: u8,
+    /// How far its events have come.
+    pub last_event: EventNumber,
 }
 
 impl Room {

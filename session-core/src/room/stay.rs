@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::depart::evict;
 use super::view::StayView;
-use super::{Departure, Metered, RoomRefusal, Seat, Threshold, meter};
+use super::{Departure, Metered, RoomPolicy, RoomRefusal, Seat, Threshold, meter};
 use crate::changeset::{Draft, Version};
 use crate::ledger::usage;
 use crate::media::{MediaGrant, Role};
@@ -164,6 +164,7 @@ struct Stay<'a> {
     version: Version,
     at: Timestamp,
     metered: Metered,
+    policy: &'a RoomPolicy,
 }
 
 impl<'a> Stay<'a> {
@@ -173,7 +174,7 @@ impl<'a> Stay<'a> {
         view: Option<&'a StayView>,
         wallet: Wallet,
         room: Option<RoomId>,
-        cx: &Context<'_>,
+        cx: &Context<'a>,
     ) -> Result<Self, Box<Draft>> {
         let mut draft = Draft::new();
         let found = view.zip(room).and_then(|(view, room)| {
@@ -197,6 +198,7 @@ impl<'a> Stay<'a> {
             version,
             at,
             metered,
+            policy: &cx.policy.rooms,
         })
     }
 
@@ -217,6 +219,8 @@ impl<'a> Stay<'a> {
             self.metered.debited,
             self.at,
         ));
+        self.view
+            .tell_passed(&self.metered, self.policy, &mut draft);
         draft.update(&self.view.seat, seat);
         draft
     }

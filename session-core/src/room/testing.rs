@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::num::NonZeroU32;
 
-use super::{Room, RoomState, Seat, SeatState, Visibility};
+use super::{EventNumber, Room, RoomState, Seat, SeatState, Visibility};
 use crate::changeset::{Key, Loaded, Record, Version};
 use crate::ledger::{Account, AccountKind, seconds_account};
 use crate::media::MediaUid;
@@ -54,6 +54,7 @@ pub(crate) fn room(live_seats: u8) -> Room {
         state: RoomState::Active,
         unjoined_until: (live_seats == 0).then(|| at(120)),
         live_seats,
+        last_event: EventNumber::NONE,
     }
 }
 

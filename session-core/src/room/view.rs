@@ -3,8 +3,9 @@
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-use super::{Room, Seat};
-use crate::changeset::{Key, Loaded};
+use super::event::EventLog;
+use super::{Metered, Room, RoomPolicy, Seat, meter};
+use crate::changeset::{Draft, Key, Loaded};
 use crate::ledger::{Account, AccountKind, seconds_account, spendable_seconds};
 use crate::outage::{Outages, Service};
 use crate::ports::{Read, Snapshot, StoreError};
@@ -29,8 +30,9 @@ pub(super) struct Around {
 }
 
 impl StayView {
-    /// Reads what metering needs; more where the seat may come to an end: because it is
-    /// `departing`, silent for too long, or, to a worker, without credit.
+    /// Reads what metering needs; more where others are concerned: because the seat passes a
+    /// threshold, which its room tells of, or may come to an end: it is `departing`, silent for too
+    /// long, or, to a worker, without credit.
     pub(super) async fn load(
         ports: &Ports,
         cx: &Context<'_>,
@@ -57,14 +59,22 @@ impl StayView {
         let mut wallets: Vec<Wallet> = wallet.into_iter().collect();
         if let Some(live) = view.seat.value().filter(|seat| seat.is_live()).cloned() {
             let mut more = Vec::new();
+            let payer = wallet.unwrap_or(live.wallet);
             if wallet.is_none() {
                 wallets.push(live.wallet);
-                more.push(account(live.wallet));
+                snapshot.load_more(store, &[account(live.wallet)]).await?;
             }
+            // Of somebody else's seat the credit is not read: the caller is refused.
+            let credit = Key::Account(seconds_account(payer, AccountKind::Wallet));
+            let available = spendable_seconds(&snapshot.row(credit));
             let at = view.at(&live, cx);
-            let ends = live.is_silent(at, &view.outages(at, cx), &cx.policy.rooms)
+            let outages = view.outages(at, cx);
+            let ends = live.is_silent(at, &outages, &cx.policy.rooms)
                 || (wallet.is_none() && live.exhausted_at.is_some());
-            if departing || ends {
+            // A decision meters to this instant at the latest, and a shorter presence passes no
+            // threshold that a longer one does not.
+            let metered = meter(&live, at, available, &outages, &cx.policy.rooms);
+            if departing || ends || !metered.raised.is_empty() {
                 view.around = Some(Around::load(&mut snapshot, ports, live.room).await?);
                 let others = view.around.iter().flat_map(|around| &around.seats);
                 let others = others
@@ -108,6 +118,26 @@ impl StayView {
     pub(super) fn available(&self, wallet: Wallet) -> Seconds {
         self.account(wallet)
             .map_or(Seconds::ZERO, spendable_seconds)
+    }
+
+    /// Tells the room of thresholds that the view's seat passes.
+    pub(super) fn tell_passed(&self, metered: &Metered, policy: &RoomPolicy, draft: &mut Draft) {
+        let around = self.around.as_ref().filter(|_| !metered.raised.is_empty());
+        let Some((loaded, room)) =
+            around.and_then(|Around { room, .. }| Some((room, room.value()?)))
+        else {
+            return;
+        };
+        let mut events = EventLog::of(room, policy, draft);
+        events.passed(&metered.seat, &metered.raised);
+        let last_event = events.last();
+        draft.update(
+            loaded,
+            Room {
+                last_event,
+                ..room.clone()
+            },
+        );
     }
 
     /// The live seat, if it is this wallet's and in this room.

@@ -10,7 +10,9 @@ pub use execute::{
     Answers, CONFLICTS_MAX, Command, Context, Decision, ExecuteError, INSTANT_KEPT_MAX, Never,
     QUESTIONS_MAX, Verdict, execute, execute_once,
 };
-pub use query::{ActiveRoom, active_rooms, credits, stay_receipt};
+pub use query::{
+    ActiveRoom, OwnRoom, active_rooms, credit_entries, credits, own_room, room_events, stay_receipt,
+};
 pub use work::{CLAIM_ROWS_MAX, Expire, Worked, beat, work_lane};
 
 use alloc::sync::Arc;

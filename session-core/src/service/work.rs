@@ -6,13 +6,13 @@ use alloc::vec::Vec;
 use super::Ports;
 use super::deliver::deliver;
 use super::execute::{Answers, Command, Context, Decision, ExecuteError, Never, Verdict, execute};
-use crate::auth::Challenge;
+use crate::auth::{Challenge, Revocation};
 use crate::changeset::{Draft, Fence, Key, Lane, Loaded, Record, Rejection};
 use crate::idempotency::IdempotencyRecord;
 use crate::journal::{SealBlock, TendChain};
 use crate::outage::{Beat, Span};
 use crate::ports::{Claim, Claimed, Read, Snapshot, StoreError};
-use crate::room::{CheckSeat, CloseUnjoined, SeatChecked};
+use crate::room::{CheckSeat, CloseUnjoined, RoomEvent, SeatChecked};
 use crate::types::Timestamp;
 
 /// Rows that one pass over a lane claims at most.
@@ -141,7 +141,7 @@ async fn work_row(ports: &Ports, key: &Key, fence: Fence) -> Result<Done, Execut
         Key::Intent(intent) => {
             done.changed = deliver(ports, *intent, Some(fence)).await?.is_some();
         }
-        Key::Challenge(_) | Key::Idempotency(_) => {
+        Key::Challenge(_) | Key::Idempotency(_) | Key::Revocation(_) | Key::RoomEvent(_) => {
             let expire = Expire {
                 key: key.clone(),
                 fence,
@@ -180,6 +180,10 @@ pub enum Expirable {
     Challenge(Loaded<Challenge>),
     /// An answer kept for repeats.
     Idempotency(Loaded<IdempotencyRecord>),
+    /// What has expired by itself.
+    Revocation(Loaded<Revocation>),
+    /// An event that everybody had time to hear of.
+    RoomEvent(Loaded<RoomEvent>),
     /// A row of another kind, which never expires.
     Other,
 }
@@ -195,6 +199,8 @@ impl Command for Expire {
         Ok(match self.key {
             Key::Challenge(_) => Expirable::Challenge(snapshot.row(self.key.clone())),
             Key::Idempotency(_) => Expirable::Idempotency(snapshot.row(self.key.clone())),
+            Key::Revocation(_) => Expirable::Revocation(snapshot.row(self.key.clone())),
+            Key::RoomEvent(_) => Expirable::RoomEvent(snapshot.row(self.key.clone())),
             Key::Account(_)
             | Key::Block(_)
             | Key::Chain(())
@@ -212,6 +218,8 @@ impl Command for Expire {
         let expired = match view {
             Expirable::Challenge(row) => expire(row, cx.now, &mut draft),
             Expirable::Idempotency(row) => expire(row, cx.now, &mut draft),
+            Expirable::Revocation(row) => expire(row, cx.now, &mut draft),
+            Expirable::RoomEvent(row) => expire(row, cx.now, &mut draft),
             Expirable::Other => false,
         };
         Verdict::Done(Decision::granted(draft, expired))

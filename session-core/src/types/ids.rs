@@ -151,6 +151,10 @@ random_id!(
     /// One stay of one wallet in one room: who leaves and comes back has a new connection.
     ConnectionId
 );
+random_id!(
+    /// An access token: its `jti`.
+    TokenId
+);
 derived_id!(
     /// A transfer of the ledger.
     TransferId
@@ -162,6 +166,10 @@ derived_id!(
 derived_id!(
     /// An intent: something that will leave the process.
     IntentKey
+);
+derived_id!(
+    /// What is good no more: the digest of an access token or of a sign-in nonce.
+    RevocationId
 );
 
 #[cfg(test)]

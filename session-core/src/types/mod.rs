@@ -9,7 +9,10 @@ mod wallet;
 
 pub use caip2::{Caip2, InvalidCaip2};
 pub use hex::{HexError, decode_hex, decode_hex_array, encode_hex};
-pub use ids::{ChainId, ConnectionId, EntryId, Id128, IntentKey, InvalidId, RoomId, TransferId};
+pub use ids::{
+    ChainId, ConnectionId, EntryId, Id128, IntentKey, InvalidId, RevocationId, RoomId, TokenId,
+    TransferId,
+};
 pub use time::Timestamp;
 pub use units::{Quantity, Sats, Seconds, Unit, UsdcAtomic};
 pub use wallet::{InvalidWallet, Wallet};

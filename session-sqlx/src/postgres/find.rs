@@ -3,7 +3,8 @@
 
 use crate::journal::{ENTER_APPENDED, appended};
 use crate::rows::{
-    account, block, chain, challenge, entry, idempotency, intent, room, seat, service,
+    account, block, chain, challenge, entry, idempotency, intent, revocation, room, room_event,
+    seat, service,
 };
 use crate::statement::text;
 
@@ -34,18 +35,18 @@ pub(super) const FIND: &str = text!(
     UNION ALL SELECT 6::bigint, ",
     intent::TABLE.packed,
     " FROM unnest($14::text[]) AS named (key) JOIN intent ON intent.key = named.key \
-    UNION ALL SELECT 7::bigint, ",
+    UNION ALL SELECT 8::bigint, ",
     room::TABLE.packed,
     " FROM unnest($15::text[]) AS named (id) JOIN room ON room.id = named.id \
-    UNION ALL SELECT 7::bigint, ",
+    UNION ALL SELECT 8::bigint, ",
     room::TABLE.packed,
     " FROM unnest($16::text[]) AS named (host) JOIN room \
     ON room.host = named.host AND room.closed_at IS NULL \
-    UNION ALL SELECT 8::bigint, ",
+    UNION ALL SELECT 10::bigint, ",
     seat::TABLE.packed,
     " FROM unnest($17::text[]) AS named (wallet) JOIN seat \
     ON seat.wallet = named.wallet AND seat.gone_at IS NULL \
-    UNION ALL SELECT 8::bigint, ",
+    UNION ALL SELECT 10::bigint, ",
     seat::TABLE.packed,
     " FROM unnest($18::text[]) AS named (room) JOIN seat \
     ON seat.room = named.room AND seat.gone_at IS NULL \
@@ -53,14 +54,45 @@ pub(super) const FIND: &str = text!(
     challenge::TABLE.packed,
     " FROM unnest($19::text[]) AS named (wallet) JOIN challenge \
     ON challenge.wallet = named.wallet \
-    UNION ALL SELECT 7::bigint, ",
+    UNION ALL SELECT 8::bigint, ",
     room::TABLE.packed,
     " FROM (SELECT * FROM room WHERE closed_at IS NULL AND visibility = 'open' \
     ORDER BY created_at DESC, id LIMIT $20::bigint) AS room \
-    UNION ALL SELECT 10::bigint, ",
+    UNION ALL SELECT 12::bigint, ",
     entry::TABLE.packed,
     entry::OLDEST_UNSEALED,
     "$21::bigint) AS oldest JOIN journal ON journal.id = oldest.entry"
+);
+
+/// The same and what is asked for seldom, which would cost the others a plan: by name revocations,
+/// `$22`, and events of rooms, `$23` and `$24`; page by page events of rooms, `$25` to `$27`, last
+/// stays in rooms, `$28` and `$29`, revoked tokens, `$30` to `$32`, and changes of credit, `$33` to
+/// `$36`.
+pub(super) const FIND_MORE: &str = text!(
+    FIND,
+    " UNION ALL SELECT 7::bigint, ",
+    revocation::TABLE.packed,
+    " FROM unnest($22::text[]) AS named (id) JOIN revocation ON revocation.id = named.id \
+    UNION ALL SELECT 9::bigint, ",
+    room_event::TABLE.packed,
+    " FROM unnest($23::text[], $24::bigint[]) AS named (room, number) JOIN room_event \
+    ON room_event.room = named.room AND room_event.number = named.number \
+    UNION ALL SELECT 9::bigint, ",
+    room_event::TABLE.packed,
+    " FROM unnest($25::text[], $26::bigint[], $27::bigint[]",
+    room_event::AFTER_REST,
+    " UNION ALL SELECT 10::bigint, ",
+    seat::TABLE.packed,
+    " FROM unnest($28::text[], $29::text[]",
+    seat::LAST_IN_REST,
+    " UNION ALL SELECT 7::bigint, ",
+    revocation::TABLE.packed,
+    " FROM unnest($30::bigint[], $31::text[], $32::bigint[]",
+    revocation::TOKENS_AFTER_REST,
+    " UNION ALL SELECT 4::bigint, ",
+    entry::TABLE.packed,
+    " FROM unnest($33::text[], $34::bigint[], $35::text[], $36::bigint[]",
+    entry::CREDIT_BEFORE_REST,
 );
 
 /// What a heartbeat reads: accounts, `$1` to `$3`, seats, `$4`, and the shared beat, `$5`.
@@ -70,18 +102,18 @@ pub(super) const STAY: &str = text!(
     " AS columns FROM unnest($1::text[], $2::text[], $3::text[]) AS named (kind, unit, owner) \
     JOIN account ON account.kind = named.kind AND account.unit = named.unit \
     AND account.owner = named.owner \
-    UNION ALL SELECT 8::bigint, ",
+    UNION ALL SELECT 10::bigint, ",
     seat::TABLE.packed,
     " FROM unnest($4::text[]) AS named (connection) JOIN seat \
     ON seat.connection = named.connection \
-    UNION ALL SELECT 9::bigint, ",
+    UNION ALL SELECT 11::bigint, ",
     service::TABLE.packed,
     " FROM unnest($5::bigint[]) AS named (id) JOIN service ON service.id = named.id"
 );
 
 /// What heartbeats write: seats, `$1` to `$10`; accounts, `$11` to `$19`; transfers, `$20` to
-/// `$32`; journal entries, `$33` to `$36`. Divides by zero, and so writes nothing at all, unless
-/// it finds `$37` seats and `$38` accounts at the versions that are replaced.
+/// `$32`; journal entries, `$33` to `$37`. Divides by zero, and so writes nothing at all, unless
+/// it finds `$38` seats and `$39` accounts at the versions that are replaced.
 ///
 /// Accounts are locked before seats, as everywhere: two that lock in different orders would wait
 /// for each other. So the seats ask how many accounts there were.
@@ -96,16 +128,16 @@ pub(super) const BEAT: &str = text!(
     AND account.version = new.replaced RETURNING 1), \
     metered AS (",
     seat::METER.postgres,
-    " AND (SELECT count(*) FROM paid) = $38::bigint RETURNING 1), \
+    " AND (SELECT count(*) FROM paid) = $39::bigint RETURNING 1), \
     moved AS (INSERT INTO transfer (id, debit_kind, debit_owner, credit_kind, credit_owner, unit, \
     amount, action, deadline, resolves, reason, connection, decided_at) \
     SELECT * FROM unnest($20::text[], $21::text[], $22::text[], $23::text[], $24::text[], \
     $25::text[], $26::bigint[], $27::text[], $28::bigint[], $29::text[], $30::text[], \
     $31::text[], $32::bigint[])), \
     ",
-    appended!(33, 34, 35, 36),
+    appended!(33, 34, 35, 36, 37),
     ", entered AS (",
     ENTER_APPENDED,
-    ") SELECT 1 / (CASE WHEN (SELECT count(*) FROM metered) = $37::bigint \
-    AND (SELECT count(*) FROM paid) = $38::bigint THEN 1 ELSE 0 END)"
+    ") SELECT 1 / (CASE WHEN (SELECT count(*) FROM metered) = $38::bigint \
+    AND (SELECT count(*) FROM paid) = $39::bigint THEN 1 ELSE 0 END)"
 );

@@ -11,11 +11,11 @@ use sqlx::{Arguments, Connection, Postgres, Row, SqlSafeStr, SqlStr, Transaction
 use super::find;
 use crate::error::{corrupt, sqlx_trouble, unavailable};
 use crate::fold::Beats;
-use crate::rows::{Kind, seat};
+use crate::rows::{Kind, entry, revocation, room_event, seat};
 use crate::session::{Session, Trouble};
 use crate::statement::Statement;
 use crate::value::{Tuple, Type, Value};
-use crate::wanted::{Found, Wanted, by_kind};
+use crate::wanted::{Found, Wanted, by_kind, finished};
 use crate::{journal, ledger};
 
 /// Within a transaction, since a pooler gives every transaction another connection.
@@ -341,7 +341,21 @@ pub(crate) fn finding(wanted: &Wanted) -> Result<(&'static str, PgArguments), Tr
     add_texts(&mut all, wanted.challenged.iter())?;
     add(&mut all, i64::from(wanted.open_rooms_max))?;
     add(&mut all, i64::from(wanted.unsealed_max))?;
-    Ok((find::FIND, all))
+    if !wanted.is_more() {
+        return Ok((find::FIND, all));
+    }
+    for kind in [Kind::Revocation, Kind::RoomEvent] {
+        add_columns(&mut all, kind.table().select.takes, rows_of(kind))?;
+    }
+    for (statement, rows) in [
+        (&room_event::AFTER, wanted.event_pages()),
+        (&seat::LAST_IN, wanted.last_stays()),
+        (&revocation::TOKENS_AFTER, wanted.revoked_pages()),
+        (&entry::CREDIT_BEFORE, wanted.credit_pages()),
+    ] {
+        add_columns(&mut all, statement.takes, &finished(rows)?)?;
+    }
+    Ok((find::FIND_MORE, all))
 }
 
 /// Rows of values as one list for each column.

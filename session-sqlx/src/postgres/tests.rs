@@ -109,8 +109,8 @@ async fn what_is_unsealed_is_found_without_reading_the_journal() {
     let mut hand = PgConnection::connect(&url).await.unwrap();
     let nulls = vec!["NULL"; 20].join(", ");
     for statement in [
-        "INSERT INTO journal (id, decided_at, kind, fact, version) \
-            SELECT md5(n::text), n, 'outage', '{}', 1 FROM generate_series(1, 200000) AS n"
+        "INSERT INTO journal (id, decided_at, kind, fact, wallet, version) \
+            SELECT md5(n::text), n, 'outage', '{}', '', 1 FROM generate_series(1, 200000) AS n"
             .to_owned(),
         "INSERT INTO unsealed (decided_at, entry) SELECT decided_at, id FROM journal".to_owned(),
         "ANALYZE".to_owned(),

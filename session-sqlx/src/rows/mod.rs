@@ -8,7 +8,9 @@ pub(crate) mod challenge;
 pub(crate) mod entry;
 pub(crate) mod idempotency;
 pub(crate) mod intent;
+pub(crate) mod revocation;
 pub(crate) mod room;
+pub(crate) mod room_event;
 pub(crate) mod seat;
 pub(crate) mod service;
 
@@ -30,7 +32,9 @@ pub(crate) enum Kind {
     Entry,
     Idempotency,
     Intent,
+    Revocation,
     Room,
+    RoomEvent,
     Seat,
     Service,
     /// Entries that were found because they are in no block.
@@ -47,7 +51,9 @@ impl Kind {
             Key::Entry(_) => Self::Entry,
             Key::Idempotency(_) => Self::Idempotency,
             Key::Intent(_) => Self::Intent,
+            Key::Revocation(_) => Self::Revocation,
             Key::Room(_) => Self::Room,
+            Key::RoomEvent(_) => Self::RoomEvent,
             Key::Seat(_) => Self::Seat,
             Key::Service(()) => Self::Service,
         }
@@ -63,7 +69,9 @@ impl Kind {
             Self::Entry,
             Self::Idempotency,
             Self::Intent,
+            Self::Revocation,
             Self::Room,
+            Self::RoomEvent,
             Self::Seat,
             Self::Service,
             Self::Unsealed,
@@ -80,7 +88,9 @@ impl Kind {
             Self::Entry | Self::Unsealed => &entry::TABLE,
             Self::Idempotency => &idempotency::TABLE,
             Self::Intent => &intent::TABLE,
+            Self::Revocation => &revocation::TABLE,
             Self::Room => &room::TABLE,
+            Self::RoomEvent => &room_event::TABLE,
             Self::Seat => &seat::TABLE,
             Self::Service => &service::TABLE,
         }
@@ -97,7 +107,9 @@ impl Kind {
             Self::Entry | Self::Unsealed => entry::decode(columns)?.into(),
             Self::Idempotency => idempotency::decode(columns)?.into(),
             Self::Intent => intent::decode(columns)?.into(),
+            Self::Revocation => revocation::decode(columns)?.into(),
             Self::Room => room::decode(columns)?.into(),
+            Self::RoomEvent => room_event::decode(columns)?.into(),
             Self::Seat => seat::decode(columns)?.into(),
             Self::Service => service::decode(columns)?.into(),
         };
@@ -118,7 +130,9 @@ pub(crate) fn name(key: &Key) -> Values {
             .text(&key.command)
             .text(&key.key),
         Key::Intent(key) => Values::new().text(key),
+        Key::Revocation(id) => Values::new().text(id),
         Key::Room(id) => Values::new().text(id),
+        Key::RoomEvent(key) => Values::new().text(key.room).number(key.number.get()),
         Key::Seat(connection) => Values::new().text(connection),
         Key::Service(()) => Values::new().number(service::ONLY),
     }
@@ -134,7 +148,9 @@ pub(crate) fn values(row: &Row) -> Values {
         Row::Entry(entry) => entry::values(entry),
         Row::Idempotency(record) => idempotency::values(record),
         Row::Intent(intent) => intent::values(intent),
+        Row::Revocation(revocation) => revocation::values(revocation),
         Row::Room(room) => room::values(room),
+        Row::RoomEvent(event) => room_event::values(event),
         Row::Seat(seat) => seat::values(seat),
         Row::Service(service) => service::values(service),
     }
@@ -157,17 +173,19 @@ pub(crate) fn placeholder(key: &Key) -> Values {
         }
         Key::Challenge(_) => named.number(0).number(0),
         // Never relied on: whoever expects an entry is refused.
-        Key::Entry(_) => named.number(0).text("none").text("{}"),
+        Key::Entry(_) => named.number(0).text("none").text("{}").text(""),
         Key::Idempotency(_) => named.text(encode_hex(&[0; 16])).text("{}").number(0),
         Key::Intent(_) => {
             let failed = named.text("repeatable").text("{}").text("failed");
             failed.number(0).number(0).number(0).null()
         }
+        Key::Revocation(_) => named.text("nonce").number(0).number(0),
         Key::Room(_) => {
             let closed = named.text(Wallet::from_bytes([0; 20])).text("private");
             let closed = closed.number(0).number(0).number(0).text("emptied");
-            closed.null().number(0)
+            closed.null().number(0).number(0)
         }
+        Key::RoomEvent(_) => named.number(0).text("closed").text("{}").number(0),
         Key::Seat(_) => {
             let gone = named.text(RoomId::from_bytes([0; 16]));
             let gone = gone.text(Wallet::from_bytes([0; 20])).number(0).number(1);

@@ -1,7 +1,7 @@
 //! Free rooms.
 
 use session_core::ports::StoreError;
-use session_core::room::{Room, RoomState};
+use session_core::room::{EventNumber, Room, RoomState};
 
 use crate::columns::Columns;
 use crate::error::corrupt;
@@ -19,8 +19,9 @@ pub(crate) const TABLE: Table = table! {
         7 closed_why text,
         8 unjoined_until bigint,
         9 live_seats bigint,
+        10 last_event bigint,
     )
-    version 10 replaced 11 gone 2
+    version 11 replaced 12 gone 2
 };
 
 /// Active ones of hosts.
@@ -74,6 +75,7 @@ pub(super) fn values(room: &Room) -> Values {
         .name_or_null(closed_why)
         .time_or_null(room.unjoined_until)
         .number(room.live_seats.into())
+        .number(room.last_event.get())
 }
 
 pub(super) fn decode(columns: &Columns<'_>) -> Result<Room, StoreError> {
@@ -94,5 +96,6 @@ pub(super) fn decode(columns: &Columns<'_>) -> Result<Room, StoreError> {
         },
         unjoined_until: columns.time_or_null("unjoined_until")?,
         live_seats: columns.number("live_seats")?,
+        last_event: EventNumber::new(columns.number("last_event")?),
     })
 }

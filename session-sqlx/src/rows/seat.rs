@@ -66,6 +66,29 @@ pub(crate) const LIVE_IN_ROOMS: Statement = Statement {
     finds: TABLE.select.finds,
 };
 
+/// The last of a wallet in a room.
+pub(crate) const LAST_IN: Statement = Statement {
+    sqlite: text!(
+        "SELECT ",
+        TABLE.list,
+        " FROM seat WHERE room = ?1 AND wallet = ?2 \
+        ORDER BY gone_at IS NULL DESC, joined_at DESC, connection DESC LIMIT 1"
+    ),
+    postgres: text!(
+        "SELECT ",
+        TABLE.list,
+        " FROM unnest($1::text[], $2::text[]",
+        LAST_IN_REST
+    ),
+    takes: &[Type::Text, Type::Text],
+    finds: TABLE.select.finds,
+};
+
+/// What follows the two parameters.
+pub(crate) const LAST_IN_REST: &str = ") AS named (room, wallet), LATERAL (\
+    SELECT * FROM seat WHERE seat.room = named.room AND seat.wallet = named.wallet \
+    ORDER BY seat.gone_at IS NULL DESC, seat.joined_at DESC, seat.connection DESC LIMIT 1) AS seat";
+
 /// Writes what metering changes and nothing else: see [`metered`].
 pub(crate) const METER: Statement = Statement {
     sqlite: "UPDATE seat SET last_seen_at = ?2, metered_to = ?3, charged = ?4, lease_until = ?5, \

@@ -75,6 +75,7 @@ pub(crate) fn connection_id(n: u8) -> ConnectionId {
 
 pub(crate) fn room(n: u8) -> Room {
     Room {
+        last_event: session_core::room::EventNumber::NONE,
         id: room_id(n),
         host: wallet(n.into()),
         visibility: Visibility::Open,

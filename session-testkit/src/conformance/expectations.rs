@@ -7,8 +7,9 @@ use session_core::room::Room;
 
 use super::broken::{Broken, same};
 use super::rows::{
-    account, answer, at, at_version, chain, challenge, deleting, gone, grant, inserting, intent,
-    nonce, plain, relying, room, sealing, seat, service, spendable, transferring, updating,
+    account, answer, at, at_version, chain, challenge, deleting, event, gone, grant, inserting,
+    intent, nonce, plain, relying, revocation, room, sealing, seat, service, spendable,
+    transferring, updating,
 };
 use super::stage::{MALFORMED, Stage};
 
@@ -167,6 +168,10 @@ pub(super) async fn every_kind_of_row_can_be_relied_on(stage: &Stage) -> Result<
     stage.granted("rows", &inserting([answer(1)])).await?;
     stage.granted("rows", &inserting([sealing(1, [])])).await?;
     stage.granted("rows", &inserting([chain(1)])).await?;
+    stage.granted("rows", &inserting([event(1, 1)])).await?;
+    stage
+        .granted("rows", &inserting([revocation(1, 7)]))
+        .await?;
     let keys = [
         Key::Account(spendable(1)),
         sealing(1, []).key(),
@@ -174,7 +179,9 @@ pub(super) async fn every_kind_of_row_can_be_relied_on(stage: &Stage) -> Result<
         challenge(1).key(),
         answer(1).key(),
         intent(1).key(),
+        revocation(1, 7).key(),
         room(1).key(),
+        event(1, 1).key(),
         seat(1, 1).key(),
         Key::Service(()),
     ];

@@ -11,6 +11,7 @@ mod isolation;
 mod journal;
 mod ledger;
 mod observe;
+mod pages;
 mod queue;
 mod reads;
 mod reservations;
@@ -262,6 +263,15 @@ macro_rules! conformance_checks {
                 open_rooms_come_newest_first: "R3",
                 seats_come_by_place: "R3",
                 nonces_come_oldest_first: "R3",
+            }
+            pages {
+                an_event_comes_back_as_it_was: "R6",
+                a_revocation_comes_back_as_it_was: "R6",
+                events_come_by_number: "R3",
+                the_last_stay_in_a_room_is_found: "R3",
+                revoked_tokens_come_page_by_page: "R3",
+                changes_of_credit_come_newest_first: "R3",
+                pages_are_answered_beside_other_reads: "R1",
             }
             expectations {
                 a_row_counts_its_writes: "C3",

@@ -2,8 +2,9 @@
 
 use session_core::changeset::{Changeset, Key, Lane, Row, World, apply};
 use session_core::ledger::Order;
-use session_core::ports::{Claim, Claimed, Read, Store};
-use session_core::types::{Seconds, Timestamp};
+use session_core::ports::{Claim, Claimed, CreditEntries, Read, RevokedTokens, RoomEvents, Store};
+use session_core::room::EventNumber;
+use session_core::types::{Id128, RevocationId, Seconds, Timestamp};
 
 use super::broken::{Broken, holds, same};
 use super::stage::{Stage, verdict};
@@ -22,6 +23,10 @@ pub(super) async fn same_rows(
         Read::ActiveOpenRooms(u32::MAX),
         Read::UnsealedEntries(3),
         Read::UnsealedEntries(u32::MAX),
+        Read::RevokedTokens(RevokedTokens {
+            after: (Timestamp::EPOCH, RevocationId::from_bytes([0; 16])),
+            max: u32::MAX,
+        }),
     ];
     for (key, _, row) in world.rows() {
         reads.push(Read::Row(key.clone()));
@@ -30,14 +35,30 @@ pub(super) async fn same_rows(
             Row::Room(room) => {
                 reads.push(Read::ActiveRoomOf(room.host));
                 reads.push(Read::LiveSeatsIn(room.id));
+                let (room, after, max) = (room.id, EventNumber::NONE, u32::MAX);
+                reads.push(Read::RoomEvents(RoomEvents { room, after, max }));
             }
-            Row::Seat(seat) => reads.push(Read::LiveSeatOf(seat.wallet)),
+            Row::Seat(seat) => {
+                reads.push(Read::LiveSeatOf(seat.wallet));
+                reads.push(Read::LastSeatIn(seat.room, seat.wallet));
+            }
+            Row::Entry(entry) => {
+                let (before, max) = (None, u32::MAX);
+                let page = |wallet| CreditEntries {
+                    wallet,
+                    before,
+                    max,
+                };
+                let whose = entry.fact.moves_credit_of();
+                reads.extend(whose.map(|wallet| Read::CreditEntriesOf(page(wallet))));
+            }
             Row::Account(_)
             | Row::Block(_)
             | Row::Chain(_)
-            | Row::Entry(_)
             | Row::Idempotency(_)
             | Row::Intent(_)
+            | Row::Revocation(_)
+            | Row::RoomEvent(_)
             | Row::Service(_) => {}
         }
     }

@@ -8,7 +8,7 @@ use session_core::outage::{Service, Span};
 use session_core::outbox::{Effect, Intent, IntentClass, IntentState};
 use session_core::ports::{Read, StoredRow};
 use session_core::room::{
-    Closing, Departure, Room, Seat, SeatState, Threshold, ThresholdKind, Visibility,
+    Closing, Departure, EventNumber, Room, Seat, SeatState, Threshold, ThresholdKind, Visibility,
 };
 use session_core::types::{Seconds, Timestamp};
 
@@ -296,6 +296,7 @@ pub(super) async fn a_room_comes_back_as_it_was(stage: &Stage) -> Result<(), Bro
         },
         Room {
             live_seats: u8::MAX,
+            last_event: EventNumber::new(i64::MAX.unsigned_abs()),
             ai_enabled: true,
             ..room(2)
         },
@@ -371,7 +372,10 @@ pub(super) async fn the_shared_beat_comes_back_as_it_was(stage: &Stage) -> Resul
 }
 
 /// Inserts a row, lets it take each further state, and removes it.
-async fn come_back<T: Record + PartialEq>(stage: &Stage, states: Vec<T>) -> Result<(), Broken> {
+pub(super) async fn come_back<T: Record + PartialEq>(
+    stage: &Stage,
+    states: Vec<T>,
+) -> Result<(), Broken> {
     let mut key = None;
     for (version, state) in (1..).zip(states) {
         let name = state.key();

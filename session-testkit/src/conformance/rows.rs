@@ -6,7 +6,7 @@
 
 use std::num::NonZeroU32;
 
-use session_core::auth::{Challenge, ChallengeKey};
+use session_core::auth::{Challenge, ChallengeKey, Revocation, Revoked};
 use session_core::changeset::{Changeset, Draft, Entry, Expect, Fact, Key, Record, Version, Write};
 use session_core::idempotency::{IdempotencyKey, IdempotencyRecord};
 use session_core::journal::{Block, BlockNumber, Chain};
@@ -16,7 +16,10 @@ use session_core::ledger::{
 use session_core::media::Channel;
 use session_core::outage::Service;
 use session_core::outbox::{Effect, Intent, IntentClass};
-use session_core::room::{Departure, Room, RoomState, Seat, SeatState, Visibility};
+use session_core::room::{
+    Departure, EventNumber, Happening, Room, RoomEvent, RoomEventKey, RoomState, Seat, SeatState,
+    Visibility,
+};
 use session_core::types::{
     ChainId, ConnectionId, EntryId, IntentKey, RoomId, Seconds, Timestamp, TransferId, Unit, Wallet,
 };
@@ -56,6 +59,7 @@ pub(super) fn room(n: u32) -> Room {
         state: RoomState::Active,
         unjoined_until: None,
         live_seats: 1,
+        last_event: EventNumber::NONE,
     }
 }
 
@@ -65,6 +69,33 @@ pub(super) fn unjoined(n: u32, due_at: u64) -> Room {
         unjoined_until: Some(at(due_at)),
         live_seats: 0,
         ..room(n)
+    }
+}
+
+/// An event of the room of a number.
+pub(super) fn event(in_room: u32, number: u64) -> RoomEvent {
+    RoomEvent {
+        key: RoomEventKey {
+            room: room_id(in_room),
+            number: EventNumber::new(number),
+        },
+        at: at(1000),
+        what: Happening::Joined {
+            connection: connection(in_room),
+            wallet: wallet(in_room),
+            uid: NonZeroU32::MIN.into(),
+        },
+        forget_at: at(5000),
+    }
+}
+
+/// A token that was revoked.
+pub(super) fn revocation(n: u32, revoked_at: u64) -> Revocation {
+    Revocation {
+        id: Revoked::Token.id(&n.to_string()),
+        what: Revoked::Token,
+        at: at(revoked_at),
+        forget_at: at(5000),
     }
 }
 

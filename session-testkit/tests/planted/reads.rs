@@ -91,6 +91,60 @@ pub(crate) const FAULTS: &[Fault] = &[
         ..SOUND
     },
     Fault {
+        name: "lists events last first",
+        caught_by: &["events_come_by_number"],
+        lists: |reads, lists| turn(reads, lists, |read| matches!(read, Read::RoomEvents(_))),
+        ..SOUND
+    },
+    Fault {
+        name: "finds the first stay in a room",
+        caught_by: &["the_last_stay_in_a_room_is_found"],
+        lists: |reads, lists| {
+            for (read, list) in reads.iter().zip(lists) {
+                if matches!(read, Read::LastSeatIn(..)) {
+                    list.retain(|stored| stored.row.key() < Key::Seat(last_of_few()));
+                }
+            }
+        },
+        ..SOUND
+    },
+    Fault {
+        name: "lists revoked tokens newest first",
+        caught_by: &["revoked_tokens_come_page_by_page"],
+        lists: |reads, lists| turn(reads, lists, |read| matches!(read, Read::RevokedTokens(_))),
+        ..SOUND
+    },
+    Fault {
+        name: "lists changes of credit oldest first",
+        caught_by: &["changes_of_credit_come_newest_first"],
+        lists: |reads, lists| {
+            turn(reads, lists, |read| {
+                matches!(read, Read::CreditEntriesOf(_))
+            })
+        },
+        ..SOUND
+    },
+    Fault {
+        name: "keeps times of an event in 32 bits",
+        caught_by: &["an_event_comes_back_as_it_was"],
+        row: |_, stored| {
+            if let Row::RoomEvent(event) = &mut stored.row {
+                event.forget_at = event.forget_at.min(in_32_bits());
+            }
+        },
+        ..SOUND
+    },
+    Fault {
+        name: "takes every revocation for one of a token",
+        caught_by: &["a_revocation_comes_back_as_it_was"],
+        row: |_, stored| {
+            if let Row::Revocation(revocation) = &mut stored.row {
+                revocation.what = session_core::auth::Revoked::Token;
+            }
+        },
+        ..SOUND
+    },
+    Fault {
         name: "keeps no outages",
         caught_by: &["the_shared_beat_comes_back_as_it_was"],
         row: |_, stored| {
@@ -223,4 +277,11 @@ fn turn(reads: &[Read], lists: &mut [Vec<StoredRow>], is_turned: fn(&Read) -> bo
 
 const fn in_32_bits() -> Timestamp {
     Timestamp::from_unix(u32::MAX as u64)
+}
+
+/// A name that sorts among those which the checks give to stays.
+fn last_of_few() -> session_core::types::ConnectionId {
+    let mut bytes = [0x0c; 16];
+    bytes[12..].copy_from_slice(&[0, 0, 0, 5]);
+    session_core::types::ConnectionId::from_random(bytes)
 }

@@ -348,7 +348,7 @@ fn sign_in(client: &Client, choices: &mut Choices) -> Arc<dyn Ask> {
     let command = SignIn {
         wallet,
         nonce,
-        signature,
+        signature: Some(signature),
     };
     asked("auth.verify", command)
 }
