@@ -76,7 +76,7 @@ macro_rules! both_or_neither {
         transaction.commit().await.unwrap();
         let mut lanes = Vec::new();
         wake.fire(|lane| lanes.push(lane.name()));
-        assert_eq!(lanes, ["seats"]);
+        assert_eq!(lanes, ["expire", "seats"]);
         assert_eq!((sold().await, seated(&store, room).await), (2, 1));
         // Whoever kept the store finds it closed.
         assert!(kept.read(&[Read::LiveSeatsIn(room)]).await.is_err());

@@ -2,11 +2,15 @@
 
 use std::path::PathBuf;
 
+use session_core::auth::{Revocation, Revoked};
 use session_core::changeset::{Changeset, Draft, Key, Loaded, Record, Row, Version, World};
 use session_core::ledger::Order;
 use session_core::media::MediaUid;
 use session_core::ports::{Read, Store, StoredRow};
-use session_core::room::{Room, RoomState, Seat, SeatState, Visibility};
+use session_core::room::{
+    Closing, EventNumber, Happening, Room, RoomEvent, RoomEventKey, RoomState, Seat, SeatState,
+    Visibility,
+};
 use session_core::types::{ConnectionId, RoomId, Seconds, Timestamp, Wallet};
 use session_sqlx::{SqliteOptions, SqliteStore};
 use session_testkit::bench::Bench;
@@ -75,7 +79,7 @@ pub(crate) fn connection_id(n: u8) -> ConnectionId {
 
 pub(crate) fn room(n: u8) -> Room {
     Room {
-        last_event: session_core::room::EventNumber::NONE,
+        last_event: EventNumber::NONE,
         id: room_id(n),
         host: wallet(n.into()),
         visibility: Visibility::Open,
@@ -105,6 +109,31 @@ pub(crate) fn seat(n: u8) -> Seat {
         undelivered: Vec::new(),
         check_at: at(1045),
         state: SeatState::Live,
+    }
+}
+
+/// The first event of a room.
+pub(crate) fn event(n: u8) -> RoomEvent {
+    RoomEvent {
+        key: RoomEventKey {
+            room: room_id(n),
+            number: EventNumber::new(1),
+        },
+        at: at(1000),
+        what: Happening::Closed {
+            why: Closing::Emptied,
+        },
+        forget_at: at(5000),
+    }
+}
+
+/// A token that was revoked.
+pub(crate) fn revocation(n: u8) -> Revocation {
+    Revocation {
+        id: Revoked::Token.id(&n.to_string()),
+        what: Revoked::Token,
+        at: at(1000),
+        forget_at: at(5000),
     }
 }
 
@@ -197,7 +226,8 @@ pub(crate) async fn assert_same_world(world: &World, opened: &Opened) {
     let rows: i64 = sqlx::query_scalar(
         "SELECT (SELECT count(*) FROM account) + (SELECT count(*) FROM challenge) \
         + (SELECT count(*) FROM idempotency) + (SELECT count(*) FROM intent) \
-        + (SELECT count(*) FROM room) + (SELECT count(*) FROM seat) \
+        + (SELECT count(*) FROM revocation) + (SELECT count(*) FROM room) \
+        + (SELECT count(*) FROM room_event) + (SELECT count(*) FROM seat) \
         + (SELECT count(*) FROM service) + (SELECT count(*) FROM block) \
         + (SELECT count(*) FROM chain) + (SELECT count(*) FROM journal)",
     )

@@ -12,7 +12,7 @@ use session_core::ports::{Read, Store};
 use session_core::types::{ChainId, IntentKey, TransferId, Unit};
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
-use crate::common::{Opened, at, fresh, room, room_id, seat, wallet};
+use crate::common::{Opened, at, event, fresh, revocation, room, room_id, seat, wallet};
 
 /// One row of each kind: room 1 with seats 1 and 2, room 2, a wallet with 100 seconds of which 10
 /// are held, and a transfer that the reservation is.
@@ -21,6 +21,8 @@ async fn furnished() -> (Opened, SqliteConnection) {
     let mut draft = Draft::new();
     draft.insert(room(1));
     draft.insert(room(2));
+    draft.insert(event(1));
+    draft.insert(revocation(1));
     draft.insert(seat(1));
     draft.insert(seat(2));
     draft.insert(Service {
@@ -222,7 +224,7 @@ const FORBIDDEN: &[(&str, &str)] = &[
     // Rooms.
     (
         "INSERT INTO room SELECT replace(id, '0', 'f'), host, visibility, ai_enabled, created_at, \
-        closed_at, closed_why, unjoined_until, live_seats, version FROM room",
+        closed_at, closed_why, unjoined_until, live_seats, version, last_event FROM room",
         "UNIQUE constraint failed: room.host",
     ),
     (
@@ -347,6 +349,16 @@ const FORBIDDEN: &[(&str, &str)] = &[
         "id = 1",
     ),
     ("INSERT INTO chain SELECT * FROM chain", "UNIQUE"),
+    ("UPDATE room SET last_event = -1", "last_event >= 0"),
+    ("INSERT INTO room_event SELECT * FROM room_event", "UNIQUE"),
+    ("UPDATE room_event SET number = 0", "number >= 1"),
+    ("UPDATE room_event SET kind = 'entered'", "kind IN"),
+    ("UPDATE room_event SET what = '{'", "json_valid(what)"),
+    ("UPDATE room_event SET room = 'none'", "FOREIGN KEY"),
+    ("INSERT INTO revocation SELECT * FROM revocation", "UNIQUE"),
+    ("UPDATE revocation SET id = ''", "length(id) = 32"),
+    ("UPDATE revocation SET what = 'key'", "what IN"),
+    ("UPDATE journal SET wallet = 'me'", "length(wallet) = 42"),
     ("UPDATE chain SET chain = 'mine'", "length(chain) = 36"),
     ("UPDATE chain SET blocks = -1", "blocks >= 0"),
     ("UPDATE chain SET head = ''", "length(head) = 64"),
@@ -374,7 +386,7 @@ async fn every_table_has_a_row_to_break() {
     .fetch_all(&mut hand)
     .await
     .unwrap();
-    assert_eq!(tables.len(), 14, "{tables:?}");
+    assert_eq!(tables.len(), 16, "{tables:?}");
     for table in tables {
         let count = AssertSqlSafe(["SELECT count(*) FROM ", &table].concat());
         let rows: i64 = sqlx::query_scalar(count)
