@@ -15,7 +15,7 @@ use super::build::VERSION;
 use super::payload::{PAYLOAD_MAX_BYTES, Reader};
 use super::service::Service;
 
-/// Text that is no token of this version.
+/// Text that is no token of the version that was to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReadError {
@@ -35,11 +35,14 @@ pub enum ReadError {
     #[error("text in token is not utf-8")]
     NotText,
     /// Another version, or none.
-    #[error("token is not of version 007")]
+    #[error("token is not of the version that is read")]
     Prefix,
     /// More than any token we would read.
     #[error("token is too long")]
     TooLong,
+    /// Something after the end, which no signature covers.
+    #[error("token has bytes after its end")]
+    Trailing,
 }
 
 /// What to do where a privilege, or a permission of a resource, is given twice.
@@ -199,7 +202,7 @@ fn inflate(packed: &[u8]) -> Result<Vec<u8>, ReadError> {
 
 /// The longest base64 that is decoded. Deflate makes at most 9 bits of 8, base64 4 bytes of 3:
 /// every payload that is short enough fits half as much again.
-const ENCODED_MAX_BYTES: usize = 2 * PAYLOAD_MAX_BYTES;
+pub(super) const ENCODED_MAX_BYTES: usize = 2 * PAYLOAD_MAX_BYTES;
 
 #[cfg(test)]
 mod tests {
