@@ -7,6 +7,7 @@
 //! | module | holds |
 //! | --- | --- |
 //! | [`agora`] | tokens of Agora, version 007 and the older 006: building, reading, verifying |
+//! | [`livekit`] | tokens of LiveKit: building, reading, verifying |
 
 use alloc::string::String;
 use core::fmt;
@@ -18,6 +19,7 @@ use crate::types::Timestamp;
 
 pub mod agora;
 mod channel;
+pub mod livekit;
 mod ttl;
 mod uid;
 
