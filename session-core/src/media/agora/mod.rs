@@ -50,6 +50,7 @@ mod parse;
 mod payload;
 mod service;
 mod verify;
+mod zlib;
 
 pub use build::{AccessToken007, BuildError, Compression};
 pub use credentials::{AppCertificate, AppId, InvalidCredential};

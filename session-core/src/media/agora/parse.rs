@@ -1,19 +1,16 @@
 //! Reading a token.
 
-use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
-use alloc::vec;
 use alloc::vec::Vec;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use miniz_oxide::inflate::TINFLStatus;
-use miniz_oxide::inflate::core::{DecompressorOxide, decompress, inflate_flags};
 
 use super::build::VERSION;
 use super::payload::{PAYLOAD_MAX_BYTES, Reader};
 use super::service::Service;
+use super::zlib::inflate;
 
 /// Text that is no token of the version that was to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -178,28 +175,6 @@ impl Duplicates {
     }
 }
 
-/// Unpacks one zlib stream into at most [`PAYLOAD_MAX_BYTES`]. Bytes after the stream, which
-/// neither its checksum nor the signature would cover, are refused.
-fn inflate(packed: &[u8]) -> Result<Vec<u8>, ReadError> {
-    let mut payload = vec![0; PAYLOAD_MAX_BYTES];
-    let (status, read, written) = decompress(
-        &mut Box::<DecompressorOxide>::default(),
-        packed,
-        &mut payload,
-        0,
-        inflate_flags::TINFL_FLAG_PARSE_ZLIB_HEADER
-            | inflate_flags::TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF,
-    );
-    match status {
-        TINFLStatus::Done if read == packed.len() => {
-            payload.truncate(written);
-            Ok(payload)
-        }
-        TINFLStatus::HasMoreOutput => Err(ReadError::TooLong),
-        _ => Err(ReadError::Inflate),
-    }
-}
-
 /// The longest base64 that is decoded. Deflate makes at most 9 bits of 8, base64 4 bytes of 3:
 /// every payload that is short enough fits half as much again.
 pub(super) const ENCODED_MAX_BYTES: usize = 2 * PAYLOAD_MAX_BYTES;
@@ -208,6 +183,7 @@ pub(super) const ENCODED_MAX_BYTES: usize = 2 * PAYLOAD_MAX_BYTES;
 mod tests {
     use super::*;
     use alloc::string::ToString;
+    use alloc::vec;
     use miniz_oxide::deflate::compress_to_vec_zlib;
 
     /// An app id, three numbers and a service count after an empty signature.
