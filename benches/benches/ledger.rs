@@ -19,7 +19,7 @@ use session_core::ledger::{
     Account, AccountKey, AccountKind, Action, Book, Guard, Order, Owner, Posted, Reason, Reference,
     Transfer, post,
 };
-use session_core::types::{Timestamp, TransferId, Unit, Wallet};
+use session_core::types::{Id128, Timestamp, TransferId, Unit, Wallet};
 
 type Failure = Box<dyn std::error::Error>;
 
