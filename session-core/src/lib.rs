@@ -49,7 +49,7 @@
 //! | [`idempotency`] | answers kept for repeats |
 //! | [`journal`] | entries, and the blocks that seal them |
 //! | [`ledger`] | accounts, transfers, grants, the credit gate |
-//! | [`media`] | channels, leases, Agora tokens |
+//! | [`media`] | channels, leases, tokens of Agora and LiveKit |
 //! | [`outage`] | spans in which no server was alive |
 //! | [`outbox`] | intents: what will leave the process |
 //! | [`policy`] | every number a rule uses |

@@ -8,7 +8,8 @@
 //! | [`shape`] | which kind of file it is, and the cases in it |
 //! | [`scenario`] | exchanges over HTTP: templates, rules of comparison, the manual clock |
 //! | [`mod@unit`] | sign-in, access tokens and media as plain functions |
-//! | [`agora`] | the vectors of media tokens |
+//! | [`agora`] | the vectors of Agora's media tokens |
+//! | [`livekit`] | the vectors of LiveKit's media tokens |
 //! | [`select`] | `--only` |
 //! | [`report`] | what is printed |
 //! | [`stores`] | the store of a scenario |
@@ -19,6 +20,7 @@
 pub mod agora;
 mod app;
 pub mod case;
+pub mod livekit;
 mod members;
 pub mod report;
 pub mod scenario;

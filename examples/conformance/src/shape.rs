@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::agora;
 use crate::case::Case;
+use crate::livekit;
 use crate::report::Difference;
 use crate::scenario;
 use crate::unit;
@@ -35,8 +36,15 @@ pub fn cases_of(file: &Value) -> Vec<Case> {
         {
             agora::cases(top)
         }
+        Value::Object(top)
+            if top
+                .get("format")
+                .is_some_and(|format| *format == livekit::FORMAT) =>
+        {
+            livekit::cases(top)
+        }
         _ => {
-            let why = "neither golden-rooms nor agora-token-vectors/1";
+            let why = "neither golden-rooms nor agora-token-vectors/1 nor livekit-vectors/1";
             return vec![Case::of_file(unknown_shape(why))];
         }
     };
@@ -141,6 +149,7 @@ mod tests {
             json!([]),
             json!({}),
             json!({"format": "agora-token-vectors/2", "build": []}),
+            json!({"format": "livekit-vectors/2", "tokens": []}),
             json!({"format": "golden-duet/1", "scenarios": []}),
             json!({"format": {"schema": "golden-prepaid/1"}, "scenarios": [], "unit": {}}),
             json!({"scenarios": []}),

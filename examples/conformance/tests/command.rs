@@ -150,14 +150,102 @@ fn a_file_of_unknown_shape_exits_with_1_whatever_was_selected() {
 }
 
 #[test]
-fn sections_of_later_systems_fail_case_by_case() {
-    let (code, told, _) = run(&[&vectors("agora.json"), "--only", "legacy_006"]);
-    assert!(told.ends_with("\n0 passed, 8 failed\n"), "{told}");
-    assert!(
-        told.contains("FAIL legacy_006/006-pub: not understood by this build"),
-        "{told}"
+fn each_kind_of_changed_legacy_case_exits_with_1() {
+    for (pointer, wrong) in [
+        ("/legacy_006/0/input/salt", json!(2)),
+        ("/legacy_006/0/input/account", json!("2882341274")),
+        ("/legacy_006/0/expect/token", json!("006")),
+        ("/legacy_006/0/expect/byte_equal", json!(false)),
+        ("/legacy_006/0/expect/signature_hex", json!("00")),
+        ("/legacy_006/0/expect/message_hex", json!("00")),
+        ("/legacy_006/0/expect/crc32_channel", json!(1)),
+        ("/legacy_006/0/expect/crc32_account", json!(1)),
+    ] {
+        changed_fails("agora.json", "legacy_006/006-pub", pointer, &wrong);
+    }
+}
+
+#[test]
+fn each_kind_of_changed_livekit_case_exits_with_1() {
+    for (id, pointer, wrong) in [
+        ("tokens/join-90", "/tokens/0/input/now", json!(1)),
+        ("tokens/join-90", "/tokens/0/input/api_key", json!("other")),
+        ("tokens/join-90", "/tokens/0/input/api_secret", json!("x")),
+        ("tokens/join-90", "/tokens/0/input/options/ttl", json!(91)),
+        (
+            "tokens/join-90",
+            "/tokens/0/input/options/ttl",
+            json!("90x"),
+        ),
+        (
+            "tokens/join-90",
+            "/tokens/0/input/options/identity",
+            json!("user-2"),
+        ),
+        (
+            "tokens/join-90",
+            "/tokens/0/input/video/canPublish",
+            json!(false),
+        ),
+        (
+            "tokens/join-90",
+            "/tokens/0/expect/header",
+            json!({"alg": "HS512"}),
+        ),
+        (
+            "tokens/join-90",
+            "/tokens/0/expect/claims/exp",
+            json!(1_795_200_091),
+        ),
+        ("tokens/join-90", "/tokens/0/expect/jwt", json!("a.b.c")),
+        (
+            "tokens/no-identity-join",
+            "/tokens/13/input/video/roomJoin",
+            json!(false),
+        ),
+        ("verify/good", "/verify/0/expect_strict", json!("reject")),
+        ("verify/good", "/verify/0/expect_strict", json!("perhaps")),
+        ("verify/good", "/verify/0/livekit_server", json!("reject")),
+        ("verify/good", "/verify/0/verify_at", json!(1_795_200_090)),
+    ] {
+        changed_fails("livekit.json", id, pointer, &wrong);
+    }
+}
+
+/// Changes one place of a file, and wants the case to fail.
+fn changed_fails(name: &str, id: &str, pointer: &str, wrong: &Value) {
+    let mut file = read(name);
+    *file.pointer_mut(pointer).unwrap() = wrong.clone();
+    let (_directory, file) = written(&file);
+    let (code, told, _) = run(&[&file, "--only", id]);
+    assert!(told.contains(&format!("FAIL {id}: ")), "{pointer}: {told}");
+    assert_eq!(code, Some(1), "{pointer}");
+}
+
+#[test]
+fn what_livekit_cases_are_left_out_is_told() {
+    let file = vectors("livekit.json");
+    let (code, told, _) = run(&[&file, "--only", "tokens,verify"]);
+    assert_eq!(
+        told,
+        format!("{file}\n12 left out by --only\n32 passed, 0 failed\n")
     );
-    assert_eq!(code, Some(1));
+    assert_eq!(code, Some(0));
+}
+
+#[test]
+fn sections_of_later_systems_fail_case_by_case() {
+    for (file, section, cases) in [
+        ("agora.json", "ncs_signature", 12),
+        ("livekit.json", "webhooks", 12),
+    ] {
+        let (code, told, _) = run(&[&vectors(file), "--only", section]);
+        let last = format!("\n0 passed, {cases} failed\n");
+        assert!(told.ends_with(&last), "{told}");
+        let line = format!(": not understood by this build: section {section}\n");
+        assert_eq!(told.matches(&line).count(), cases, "{told}");
+        assert_eq!(code, Some(1));
+    }
 }
 
 #[test]

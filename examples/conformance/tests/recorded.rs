@@ -9,7 +9,8 @@ use session_conformance::stores::StoreKind;
 
 /// Scenarios and sections of the systems that there are.
 const GOLDEN: &str = "misc,auth,jwt,credits,celo,room,meter,signature,agora";
-const TOKENS: &str = "build,parse,invalid_build";
+const AGORA: &str = "build,parse,invalid_build,legacy_006";
+const LIVEKIT: &str = "tokens,verify";
 
 async fn all_pass(file: &str, only: &str, store: &StoreKind, cases_min: usize) {
     let report = replay(&vectors(file), only, store).await;
@@ -28,8 +29,13 @@ async fn the_recorded_exchanges_hold_on_sqlite() {
 }
 
 #[tokio::test]
-async fn the_token_vectors_hold() {
-    all_pass("agora.json", TOKENS, &StoreKind::Memory, 85).await;
+async fn the_vectors_of_agora_tokens_hold() {
+    all_pass("agora.json", AGORA, &StoreKind::Memory, 93).await;
+}
+
+#[tokio::test]
+async fn the_vectors_of_livekit_tokens_hold() {
+    all_pass("livekit.json", LIVEKIT, &StoreKind::Memory, 32).await;
 }
 
 #[tokio::test]

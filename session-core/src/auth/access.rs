@@ -6,17 +6,17 @@
 
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::jwt::{
-    ACCESS_TOKEN_MAX_BYTES, ACCESS_TOKEN_SECONDS, AccessClaims, InvalidToken, JwtKeys, decode,
-    parse_object,
+    ACCESS_TOKEN_MAX_BYTES, ACCESS_TOKEN_SECONDS, AccessClaims, InvalidToken, JwtKeys,
 };
 use super::revocation::Revoked;
-use crate::crypto::{Secret, constant_time_eq, hmac_sha256};
+use crate::crypto::jws::{self, Compact};
+use crate::crypto::{Secret, hmac_sha256};
 use crate::service::Context;
 use crate::types::{RevocationId, Seconds, Timestamp, TokenId, Wallet, encode_hex};
 
@@ -145,13 +145,7 @@ impl AccessTokens {
         };
         // Members of known types under names that are texts: nothing that JSON cannot say.
         let payload = serde_json::to_string(&claims).unwrap_or_default();
-        let mut token = URL_SAFE_NO_PAD.encode(header);
-        token.push('.');
-        URL_SAFE_NO_PAD.encode_string(payload, &mut token);
-        let mac = hmac_sha256(key.expose(), token.as_bytes());
-        token.push('.');
-        URL_SAFE_NO_PAD.encode_string(mac, &mut token);
-        token
+        jws::sign(&header, &payload, key.expose())
     }
 
     /// What a token says, if a key of ours signed it, in a form that is taken, and it has not
@@ -178,20 +172,19 @@ impl AccessTokens {
         if token.len() > ACCESS_TOKEN_MAX_BYTES {
             return Err(InvalidToken::Form);
         }
-        let (signed, mac) = token.rsplit_once('.').ok_or(InvalidToken::Form)?;
-        let (header, payload) = signed.split_once('.').ok_or(InvalidToken::Form)?;
+        let token = Compact::split(token).ok_or(InvalidToken::Form)?;
         // The header only chooses among our own keys; what it says is believed once one of them has
         // signed it.
-        let header: StrictHeader = parse_object(&decode(header)?).ok_or(InvalidToken::Header)?;
+        let header: StrictHeader = parse(token.header())?.ok_or(InvalidToken::Header)?;
         let mut named = self.keys.all().filter(|key| name_of(key) == header.kid);
         let key = named.next().ok_or(InvalidToken::Signature)?;
-        if !constant_time_eq(&hmac_sha256(key.expose(), signed.as_bytes()), &decode(mac)?) {
+        if !token.is_signed(key.expose()) {
             return Err(InvalidToken::Signature);
         }
         if header.alg != "HS256" || header.typ != TYPE {
             return Err(InvalidToken::Header);
         }
-        let claims: StrictClaims = parse_object(&decode(payload)?).ok_or(InvalidToken::Claims)?;
+        let claims: StrictClaims = parse(token.payload())?.ok_or(InvalidToken::Claims)?;
         let is_ours = claims.iss == self.audience.issuer && claims.aud == self.audience.audience;
         let lasts = claims.exp.checked_sub(claims.iat);
         let is_short = lasts.is_some_and(|lasts| (1..=ACCESS_TOKEN_SECONDS).contains(&lasts));
@@ -211,6 +204,11 @@ impl AccessTokens {
             exp,
         })
     }
+}
+
+/// The members of a part; `None` where it has others than it should.
+fn parse<T: DeserializeOwned>(part: Option<Vec<u8>>) -> Result<Option<T>, InvalidToken> {
+    Ok(jws::parse_object(&part.ok_or(InvalidToken::Form)?))
 }
 
 /// The name of a key: tells which one, and nothing of it.
@@ -241,7 +239,6 @@ struct StrictClaims {
 #[cfg(test)]
 mod tests {
     use alloc::vec;
-    use alloc::vec::Vec;
 
     use super::*;
 
@@ -267,10 +264,7 @@ mod tests {
 
     /// A token of these texts, signed with a key.
     fn made(header: &str, payload: &str, key: &str) -> String {
-        let parts = [header, payload].map(|part| URL_SAFE_NO_PAD.encode(part));
-        let text = parts.join(".");
-        let mac = URL_SAFE_NO_PAD.encode(hmac_sha256(key.as_bytes(), text.as_bytes()));
-        format!("{text}.{mac}")
+        jws::sign(header, payload, key.as_bytes())
     }
 
     fn header() -> String {

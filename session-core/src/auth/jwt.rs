@@ -7,12 +7,10 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::de::{DeserializeOwned, IgnoredAny};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
-use crate::crypto::{Secret, constant_time_eq, hmac_sha256};
+use crate::crypto::jws::{self, Compact, InvalidHeader};
+use crate::crypto::{Secret, hmac_sha256};
 use crate::types::{Seconds, Timestamp, Wallet};
 
 /// How long an access token lasts (`rooms-and-sessions.md`, section 2; `security.md` B3).
@@ -121,13 +119,7 @@ impl JwtKeys {
         let AccessClaims { sub, iat, exp } = claims;
         // By hand, since clients compare bytes: the order is fixed and nothing needs escaping.
         let payload = format!(r#"{{"sub":"{sub}","iat":{iat},"exp":{exp}}}"#);
-        let mut token = URL_SAFE_NO_PAD.encode(HEADER);
-        token.push('.');
-        URL_SAFE_NO_PAD.encode_string(payload, &mut token);
-        let mac = hmac_sha256(self.signing.expose(), token.as_bytes());
-        token.push('.');
-        URL_SAFE_NO_PAD.encode_string(mac, &mut token);
-        token
+        jws::sign(HEADER, &payload, self.signing.expose())
     }
 
     /// What a token says, if one of the keys signed it and it has not expired. It is valid *at*
@@ -139,13 +131,12 @@ impl JwtKeys {
         if token.len() > ACCESS_TOKEN_MAX_BYTES {
             return Err(InvalidToken::Form);
         }
-        let (signed, mac) = token.rsplit_once('.').ok_or(InvalidToken::Form)?;
-        let (header, payload) = signed.split_once('.').ok_or(InvalidToken::Form)?;
-        if !self.is_signed(signed, &decode(mac)?) {
+        let token = Compact::split(token).ok_or(InvalidToken::Form)?;
+        if !self.is_signed(&token) {
             return Err(InvalidToken::Signature);
         }
-        check_header(&decode(header)?)?;
-        let claims = read_claims(&decode(payload)?)?;
+        token.check_header()?;
+        let claims = read_claims(&token.payload().ok_or(InvalidToken::Form)?)?;
         if claims.exp < now {
             return Err(InvalidToken::Expired);
         }
@@ -153,9 +144,9 @@ impl JwtKeys {
     }
 
     /// Whether any key made this MAC. All keys are tried, so that the time does not tell which.
-    fn is_signed(&self, signed: &str, mac: &[u8]) -> bool {
+    fn is_signed(&self, token: &Compact<'_>) -> bool {
         self.all().fold(false, |is_signed, key| {
-            is_signed | constant_time_eq(&hmac_sha256(key.expose(), signed.as_bytes()), mac)
+            is_signed | token.is_signed(key.expose())
         })
     }
 
@@ -191,26 +182,17 @@ fn tag_under(key: &Secret, domain: &str, message: &[u8]) -> [u8; 32] {
 /// The header of every token of ours.
 const HEADER: &str = r#"{"alg":"HS256","typ":"JWT"}"#;
 
-/// Strict base64url: no padding, no spare bits set. A fourth part would bring a dot, which is no
-/// digit.
-pub(super) fn decode(part: &str) -> Result<Vec<u8>, InvalidToken> {
-    URL_SAFE_NO_PAD.decode(part).map_err(|_| InvalidToken::Form)
-}
-
-fn check_header(bytes: &[u8]) -> Result<(), InvalidToken> {
-    let header: Header = parse_object(bytes).ok_or(InvalidToken::Header)?;
-    let is_ours = header.alg == "HS256" && header.typ.is_none_or(|typ| typ == "JWT");
-    // Members that would bring a key, or demand an understanding that is not there (RFC 8725).
-    let is_foreign = header.crit || header.jku || header.jwk || header.x5u || header.x5c;
-    if is_ours && !is_foreign {
-        Ok(())
-    } else {
-        Err(InvalidToken::Header)
+impl From<InvalidHeader> for InvalidToken {
+    fn from(why: InvalidHeader) -> Self {
+        match why {
+            InvalidHeader::Form => Self::Form,
+            InvalidHeader::Content => Self::Header,
+        }
     }
 }
 
 fn read_claims(bytes: &[u8]) -> Result<AccessClaims, InvalidToken> {
-    let claims: Claims = parse_object(bytes).ok_or(InvalidToken::Claims)?;
+    let claims: Claims = jws::parse_object(bytes).ok_or(InvalidToken::Claims)?;
     // An instant before 1970 becomes 1970, as one after 9999 becomes the end of 9999.
     let iat = claims.iat.and_then(|iat| u64::try_from(iat).ok());
     Ok(AccessClaims {
@@ -220,58 +202,23 @@ fn read_claims(bytes: &[u8]) -> Result<AccessClaims, InvalidToken> {
     })
 }
 
-/// Reads one JSON object and nothing after it. A member that is known must not come twice: two
-/// readers could take one each.
-pub(super) fn parse_object<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
-    let text = core::str::from_utf8(bytes).ok()?;
-    // A derived reader would take an array as well, its elements in the order of the members.
-    let is_object = text
-        .trim_start_matches([' ', '\t', '\r', '\n'])
-        .starts_with('{');
-    is_object.then(|| serde_json::from_str(text).ok()).flatten()
-}
-
-#[derive(Deserialize)]
-struct Header {
-    alg: String,
-    #[serde(default, deserialize_with = "given")]
-    typ: Option<String>,
-    #[serde(default, deserialize_with = "present")]
-    crit: bool,
-    #[serde(default, deserialize_with = "present")]
-    jku: bool,
-    #[serde(default, deserialize_with = "present")]
-    jwk: bool,
-    #[serde(default, deserialize_with = "present")]
-    x5c: bool,
-    #[serde(default, deserialize_with = "present")]
-    x5u: bool,
-}
-
 /// Numbers are integers, as ours are written: `1e3` and `1.0` are refused.
 #[derive(Deserialize)]
 struct Claims {
     sub: Wallet,
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default, deserialize_with = "jws::given")]
     iat: Option<i128>,
     exp: u64,
-}
-
-/// A member that may be absent, but not `null`.
-fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(value: D) -> Result<Option<T>, D::Error> {
-    T::deserialize(value).map(Some)
-}
-
-/// Whether a member is there at all, whatever it holds.
-fn present<'de, D: Deserializer<'de>>(value: D) -> Result<bool, D::Error> {
-    IgnoredAny::deserialize(value).map(|_| true)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::crypto::hmac_sha256;
     use alloc::string::ToString;
     use alloc::vec;
+    use base64::Engine;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
     const NOW: u64 = 1_760_000_000;
     const SUB: &str = r#""sub":"0xeea7a1d1fc57f9fa21a83a749aea5ec824fa0d85""#;
@@ -328,7 +275,10 @@ mod tests {
     #[test]
     fn members_come_in_the_recorded_order() {
         let token = keys().sign(&claims());
-        let parts: Vec<_> = token.split('.').map(|part| decode(part).unwrap()).collect();
+        let parts: Vec<_> = token
+            .split('.')
+            .map(|part| URL_SAFE_NO_PAD.decode(part).unwrap())
+            .collect();
         assert_eq!(parts[0], HEADER.as_bytes());
         assert_eq!(
             String::from_utf8_lossy(&parts[1]),

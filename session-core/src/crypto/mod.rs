@@ -5,6 +5,7 @@
 //! | module | holds |
 //! | --- | --- |
 //! | `hash` | Keccak-256, SHA-256, digests of causes |
+//! | `jws` | signed tokens of three parts, as the rest of the crate makes and reads them |
 //! | `mac` | HMAC-SHA256, comparison in constant time |
 //! | `secret` | bytes that hide in debug output and are wiped |
 //! | `recover` | signatures of 65 bytes, and who made them |
@@ -13,6 +14,7 @@
 
 pub mod eip191;
 mod hash;
+pub(crate) mod jws;
 mod mac;
 mod recover;
 mod secret;

@@ -6,7 +6,8 @@
 //!
 //! | module | holds |
 //! | --- | --- |
-//! | [`agora`] | tokens of Agora, version 007: building, reading, verifying |
+//! | [`agora`] | tokens of Agora, version 007 and the older 006: building, reading, verifying |
+//! | [`livekit`] | tokens of LiveKit: building, reading, verifying |
 
 use alloc::string::String;
 use core::fmt;
@@ -18,6 +19,7 @@ use crate::types::Timestamp;
 
 pub mod agora;
 mod channel;
+pub mod livekit;
 mod ttl;
 mod uid;
 
@@ -77,14 +79,80 @@ pub enum MediaTokenError {
     Unencodable,
 }
 
+/// Whose media servers a token is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(
+    clippy::exhaustive_enums,
+    reason = "whoever ends stays has to know each vendor's way"
+)]
+pub enum MediaVendor {
+    /// Agora, a service.
+    Agora,
+    /// LiveKit, a service or a server of one's own.
+    LiveKit,
+}
+
+impl MediaVendor {
+    /// The name in settings and answers.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Agora => "agora",
+            Self::LiveKit => "livekit",
+        }
+    }
+
+    /// Whether whoever holds a token is put out of the channel when it ends.
+    ///
+    /// Agora puts out, at once, whose privilege to join has ended: to cut somebody off it is enough
+    /// to refuse the next token. LiveKit looks at a token when its holder connects. It then sends
+    /// fresh ones by itself, at connect and every 5 minutes, each valid for 10 minutes or for what
+    /// is left of the first, whichever is longer: who is connected stays, and only `RemoveParticipant`
+    /// or `DeleteRoom` ends the stay. It also lets in for up to 60 seconds after the end.
+    #[must_use]
+    pub const fn expiry_ejects(self) -> bool {
+        match self {
+            Self::Agora => true,
+            Self::LiveKit => false,
+        }
+    }
+}
+
+impl fmt::Display for MediaVendor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Where a client brings its token, and as whom.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[allow(
+    clippy::exhaustive_structs,
+    reason = "the wire knows exactly these members"
+)]
+pub struct MediaEndpoint {
+    /// The media server.
+    pub url: String,
+    /// The participant that the token names.
+    pub identity: String,
+}
+
 /// Makes media tokens: a pure function of the grant and the issuer's credentials.
 pub trait MediaTokenIssuer: Send + Sync + fmt::Debug {
+    /// Whose tokens these are.
+    fn vendor(&self) -> MediaVendor;
+
     /// The token of a grant. The same grant gives the same token, so a caller who stored the grant
     /// need not store the token.
     ///
     /// # Errors
     /// [`MediaTokenError`] where the vendor's format cannot express the grant.
     fn issue(&self, grant: &MediaGrant) -> Result<String, MediaTokenError>;
+
+    /// Where the holder of the token of a grant connects; `None` where the vendor's own client
+    /// knows. The same grant gives the same endpoint.
+    fn endpoint(&self, grant: &MediaGrant) -> Option<MediaEndpoint>;
 }
 
 #[cfg(test)]
@@ -93,6 +161,7 @@ mod tests {
     use crate::types::Seconds;
     use alloc::boxed::Box;
     use alloc::format;
+    use alloc::string::ToString;
 
     fn grant() -> MediaGrant {
         MediaGrant {
@@ -139,6 +208,17 @@ mod tests {
     }
 
     #[test]
+    fn a_vendor_has_one_name_in_settings_and_in_json() {
+        for vendor in [MediaVendor::Agora, MediaVendor::LiveKit] {
+            let stored = serde_json::to_string(&vendor).unwrap();
+            assert_eq!(stored, format!("\"{}\"", vendor.name()));
+            assert_eq!(vendor.to_string(), vendor.name());
+        }
+        assert!(MediaVendor::Agora.expiry_ejects());
+        assert!(!MediaVendor::LiveKit.expiry_ejects());
+    }
+
+    #[test]
     fn a_grant_ends_its_ttl_after_it_was_issued() {
         assert_eq!(grant().ends_at(), Timestamp::from_unix(1_700_000_090));
     }
@@ -148,8 +228,16 @@ mod tests {
         #[derive(Debug)]
         struct Fake;
         impl MediaTokenIssuer for Fake {
+            fn vendor(&self) -> MediaVendor {
+                MediaVendor::Agora
+            }
+
             fn issue(&self, grant: &MediaGrant) -> Result<String, MediaTokenError> {
                 Ok(format!("{}/{}", grant.channel, grant.uid))
+            }
+
+            fn endpoint(&self, _: &MediaGrant) -> Option<MediaEndpoint> {
+                None
             }
         }
         let issuer: Box<dyn MediaTokenIssuer> = Box::new(Fake);

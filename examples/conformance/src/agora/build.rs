@@ -203,7 +203,7 @@ fn inflated_of(text: &str) -> Result<String, Difference> {
     Ok(encode_hex(&payload))
 }
 
-fn same_hex(pointer: &str, expected: &str, got: &str) -> Verdict {
+pub(super) fn same_hex(pointer: &str, expected: &str, got: &str) -> Verdict {
     if expected.eq_ignore_ascii_case(got) {
         return Ok(());
     }
@@ -220,7 +220,7 @@ fn same_hex(pointer: &str, expected: &str, got: &str) -> Verdict {
     ))
 }
 
-fn cannot_build(error: session_core::media::agora::BuildError) -> Difference {
+pub(super) fn cannot_build(error: session_core::media::agora::BuildError) -> Difference {
     Difference::new(format!("not built: {error}"))
 }
 

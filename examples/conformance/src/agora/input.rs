@@ -58,8 +58,7 @@ impl Input {
     }
 
     pub(crate) fn certificate(&self) -> Result<AppCertificate, Difference> {
-        AppCertificate::parse(&self.app_certificate)
-            .map_err(|error| Difference::new(format!("certificate refused: {error}")))
+        certificate(&self.app_certificate)
     }
 
     /// The services in the order in which they are packed: by type, equal types as they came.
@@ -140,18 +139,30 @@ fn read_service(value: &Value) -> Result<Service, Difference> {
         10 => ServiceBody::Stt,
         other => return Err(Difference::not_understood(format!("service type {other}"))),
     };
-    let privileges = numbered(members.entries("privileges")?)?
+    let privileges = privileges(&members)?;
+    members.finish()?;
+    Ok(Service { privileges, body })
+}
+
+/// A certificate of the record, which must be a good one.
+pub(super) fn certificate(text: &str) -> Result<AppCertificate, Difference> {
+    AppCertificate::parse(text)
+        .map_err(|error| Difference::new(format!("certificate refused: {error}")))
+}
+
+/// Privileges by their numbers, each with its seconds.
+pub(super) fn privileges(members: &Members<'_>) -> Result<Privileges, Difference> {
+    numbered(members.entries("privileges")?)?
         .into_iter()
         .map(|(privilege, value)| {
             let seconds = integer_of(value).and_then(|seconds| u32::try_from(seconds).ok());
             Ok((privilege, seconds.ok_or_else(|| odd("privilege", value))?))
         })
-        .collect::<Result<Privileges, Difference>>()?;
-    members.finish()?;
-    Ok(Service { privileges, body })
+        .collect()
 }
 
-fn account(members: &Members<'_>) -> Result<String, Difference> {
+/// An account, which may be given as a uid.
+pub(super) fn account(members: &Members<'_>) -> Result<String, Difference> {
     match members.optional("uid") {
         None => members.text("account").map(ToOwned::to_owned),
         Some(_) => members.integer("uid").map(account_of_uid),

@@ -1,8 +1,11 @@
 //! The vectors of Agora's media tokens.
+//!
+//! The sections on notifications are not understood until there is something that takes them.
 
 mod build;
 mod input;
 mod invalid;
+mod legacy;
 mod parse;
 
 pub(crate) use build::{check_example, check_payload};
@@ -26,6 +29,7 @@ pub(crate) fn cases(top: &Map<String, Value>) -> Vec<Case> {
             ("counts" | "format" | "how_to_use" | "made_with" | "part", _) => Vec::new(),
             ("build", Value::Array(list)) => each(section, list, build::check),
             ("invalid_build", Value::Array(list)) => each(section, list, invalid::check),
+            ("legacy_006", Value::Array(list)) => each(section, list, legacy::check),
             ("parse", Value::Array(list)) => each(section, list, parse::check),
             _ => unknown_section(section, value),
         });

@@ -5,12 +5,12 @@ use alloc::vec::Vec;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use miniz_oxide::deflate::compress_to_vec_zlib;
 use zeroize::Zeroizing;
 
 use super::credentials::{AppCertificate, AppId};
 use super::payload::{PAYLOAD_MAX_BYTES, Writer};
 use super::service::Service;
+use super::zlib;
 use crate::crypto::hmac_sha256;
 
 /// What the text of every token of this version starts with.
@@ -134,19 +134,10 @@ impl AccessToken007 {
         compression: Compression,
     ) -> Result<String, BuildError> {
         let payload = self.payload(certificate)?;
-        let packed = compress_to_vec_zlib(&payload, compression.level());
+        let packed = zlib::pack(&payload, compression);
         let mut text = String::from(VERSION);
         STANDARD.encode_string(packed, &mut text);
         Ok(text)
-    }
-}
-
-impl Compression {
-    const fn level(self) -> u8 {
-        match self {
-            Self::Deflated => 6,
-            Self::Stored => 0,
-        }
     }
 }
 

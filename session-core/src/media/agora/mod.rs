@@ -1,9 +1,10 @@
-//! Tokens of Agora, version 007 ("AccessToken2").
+//! Tokens of Agora, version 007 ("AccessToken2") and, for old clients, version 006.
 //!
 //! Two levels. [`AgoraIssuer`] is what a server uses: it follows the policy that a token and each
 //! of its privileges end together, and it can only be given what [`MediaGrant`] can hold.
 //! [`AccessToken007`] is the format itself, with all that the vendor's own builders can express,
-//! mistakes included; [`ReadToken`] reads and verifies what anybody built.
+//! mistakes included; [`ReadToken`] reads and verifies what anybody built. The same of version 006
+//! are [`LegacyAgoraIssuer`], [`AccessToken006`] and [`ReadToken006`].
 //!
 //! ```
 //! use core::num::NonZeroU32;
@@ -34,22 +35,26 @@
 //! ```
 //!
 //! All numbers on the wire are little-endian. `expire` and the values of privileges are seconds
-//! after `issue_ts`, never instants.
+//! after `issue_ts`, never instants; in version 006 they are instants.
 
 use alloc::string::{String, ToString};
 use alloc::vec;
 
-use super::{MediaGrant, MediaTokenError, MediaTokenIssuer, Role};
+use super::{MediaEndpoint, MediaGrant, MediaTokenError, MediaTokenIssuer, MediaVendor, Role};
 
 mod build;
+mod crc32;
 mod credentials;
+mod legacy;
 mod parse;
 mod payload;
 mod service;
 mod verify;
+mod zlib;
 
 pub use build::{AccessToken007, BuildError, Compression};
 pub use credentials::{AppCertificate, AppId, InvalidCredential};
+pub use legacy::{AccessToken006, Admission, LegacyAgoraIssuer, ReadToken006};
 pub use parse::{Duplicates, ReadError, ReadToken};
 pub use payload::PAYLOAD_MAX_BYTES;
 pub use service::{Permissions, Privileges, Service, ServiceBody};
@@ -102,10 +107,19 @@ impl AgoraIssuer {
 }
 
 impl MediaTokenIssuer for AgoraIssuer {
+    fn vendor(&self) -> MediaVendor {
+        MediaVendor::Agora
+    }
+
     fn issue(&self, grant: &MediaGrant) -> Result<String, MediaTokenError> {
         self.token_of(grant)?
             .to_text(&self.certificate, Compression::Deflated)
             .map_err(|_| MediaTokenError::Unencodable)
+    }
+
+    /// None: the vendor's client finds its servers by the name of the project.
+    fn endpoint(&self, _: &MediaGrant) -> Option<MediaEndpoint> {
+        None
     }
 }
 

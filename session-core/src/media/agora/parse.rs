@@ -1,21 +1,18 @@
 //! Reading a token.
 
-use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
-use alloc::vec;
 use alloc::vec::Vec;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use miniz_oxide::inflate::TINFLStatus;
-use miniz_oxide::inflate::core::{DecompressorOxide, decompress, inflate_flags};
 
 use super::build::VERSION;
 use super::payload::{PAYLOAD_MAX_BYTES, Reader};
 use super::service::Service;
+use super::zlib::inflate;
 
-/// Text that is no token of this version.
+/// Text that is no token of the version that was to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReadError {
@@ -35,11 +32,14 @@ pub enum ReadError {
     #[error("text in token is not utf-8")]
     NotText,
     /// Another version, or none.
-    #[error("token is not of version 007")]
+    #[error("token is not of the version that is read")]
     Prefix,
     /// More than any token we would read.
     #[error("token is too long")]
     TooLong,
+    /// Something after the end, which no signature covers.
+    #[error("token has bytes after its end")]
+    Trailing,
 }
 
 /// What to do where a privilege, or a permission of a resource, is given twice.
@@ -175,36 +175,15 @@ impl Duplicates {
     }
 }
 
-/// Unpacks one zlib stream into at most [`PAYLOAD_MAX_BYTES`]. Bytes after the stream, which
-/// neither its checksum nor the signature would cover, are refused.
-fn inflate(packed: &[u8]) -> Result<Vec<u8>, ReadError> {
-    let mut payload = vec![0; PAYLOAD_MAX_BYTES];
-    let (status, read, written) = decompress(
-        &mut Box::<DecompressorOxide>::default(),
-        packed,
-        &mut payload,
-        0,
-        inflate_flags::TINFL_FLAG_PARSE_ZLIB_HEADER
-            | inflate_flags::TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF,
-    );
-    match status {
-        TINFLStatus::Done if read == packed.len() => {
-            payload.truncate(written);
-            Ok(payload)
-        }
-        TINFLStatus::HasMoreOutput => Err(ReadError::TooLong),
-        _ => Err(ReadError::Inflate),
-    }
-}
-
 /// The longest base64 that is decoded. Deflate makes at most 9 bits of 8, base64 4 bytes of 3:
 /// every payload that is short enough fits half as much again.
-const ENCODED_MAX_BYTES: usize = 2 * PAYLOAD_MAX_BYTES;
+pub(super) const ENCODED_MAX_BYTES: usize = 2 * PAYLOAD_MAX_BYTES;
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use alloc::string::ToString;
+    use alloc::vec;
     use miniz_oxide::deflate::compress_to_vec_zlib;
 
     /// An app id, three numbers and a service count after an empty signature.

@@ -10,8 +10,15 @@ use super::parse::ReadError;
 pub const PAYLOAD_MAX_BYTES: usize = 64 * 1024;
 
 /// Writes little-endian numbers, and texts with their length before them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Writer(Vec<u8>);
+
+impl Default for Writer {
+    /// With room for all that usual tokens hold.
+    fn default() -> Self {
+        Self(Vec::with_capacity(256))
+    }
+}
 
 impl Writer {
     pub(super) fn u16(&mut self, number: u16) {
