@@ -32,12 +32,18 @@
 
 mod clock;
 mod cors;
+#[cfg(test)]
+mod defaults;
 mod extract;
 mod guard;
 mod limits;
+mod measure;
+mod metric;
 mod observe;
 pub mod problem;
 mod routes;
+mod shown;
+mod store;
 pub mod workers;
 
 pub use clock::ProcessClock;
@@ -45,6 +51,7 @@ pub use cors::CorsOrigins;
 pub use guard::AuthenticatedWallet;
 pub use limits::{Limits, Rate};
 pub use routes::router;
+pub use store::ObservedStore;
 pub use workers::{Dispatch, Waker, Workers};
 
 use std::sync::Arc;

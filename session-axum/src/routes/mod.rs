@@ -17,10 +17,11 @@ use session_core::types::Wallet;
 
 use crate::extract::RawBody;
 use crate::problem::Problem;
-use crate::{App, cors, guard, limits, observe};
+use crate::{App, cors, guard, limits, metric, observe};
 
 /// All routes of the systems that are built so far. Nestable.
 pub fn router(app: App) -> Router {
+    metric::describe();
     let routes = Router::new()
         .route("/health", get(health::health))
         .route("/ready", get(health::ready))

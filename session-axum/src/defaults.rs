@@ -1,0 +1,71 @@
+//! The manual's page of defaults says what this crate does.
+
+#[path = "../../session-core/src/manual/rows.rs"]
+mod rows;
+
+use std::collections::BTreeMap;
+
+use crate::clock::PAUSE_MAX_MS;
+use crate::limits::{CHECKS_BETWEEN_FORGETTING, KEYS_MAX, Limits, Rate};
+use crate::measure::{CLOCK_BEHIND_SECONDS_WARNED, MEASURE_EVERY, UNSEALED_SECONDS_WARNED};
+use crate::observe::REQUEST_ID_CHARS_MAX;
+use crate::problem::RETRY_AFTER_SECONDS;
+use crate::workers::{BEATS_MISSED_MAX, LOOK_EVERY};
+
+const PAGE: &str = include_str!("../../session-core/src/manual/defaults.md");
+
+fn size(number: usize) -> u64 {
+    u64::try_from(number).unwrap()
+}
+
+#[test]
+fn the_page_says_every_number_of_this_crate() {
+    // Taken apart by all of its members, so that one more does not compile until it is here.
+    let Limits {
+        body_bytes_max,
+        body_seconds,
+        uri_bytes_max,
+        handler_seconds,
+        in_flight_max,
+        auth_per_address,
+        other_per_address,
+        enter_per_wallet,
+        other_per_wallet,
+    } = Limits::default();
+    let mut code: BTreeMap<String, u64> = [
+        ("Limits::body_bytes_max", size(body_bytes_max)),
+        ("Limits::body_seconds", body_seconds),
+        ("Limits::uri_bytes_max", size(uri_bytes_max)),
+        ("Limits::handler_seconds", handler_seconds),
+        ("Limits::in_flight_max", size(in_flight_max)),
+        ("KEYS_MAX", size(KEYS_MAX)),
+        ("CHECKS_BETWEEN_FORGETTING", CHECKS_BETWEEN_FORGETTING),
+        ("REQUEST_ID_CHARS_MAX", size(REQUEST_ID_CHARS_MAX)),
+        ("RETRY_AFTER_SECONDS", RETRY_AFTER_SECONDS),
+        ("LOOK_EVERY", LOOK_EVERY.as_secs()),
+        ("BEATS_MISSED_MAX", BEATS_MISSED_MAX),
+        ("MEASURE_EVERY", MEASURE_EVERY.as_secs()),
+        ("UNSEALED_SECONDS_WARNED", UNSEALED_SECONDS_WARNED),
+        ("CLOCK_BEHIND_SECONDS_WARNED", CLOCK_BEHIND_SECONDS_WARNED),
+        ("PAUSE_MAX_MS", PAUSE_MAX_MS),
+    ]
+    .map(|(name, number)| (name.to_owned(), number))
+    .into();
+    for (name, rate) in [
+        ("auth_per_address", auth_per_address),
+        ("other_per_address", other_per_address),
+        ("enter_per_wallet", enter_per_wallet),
+        ("other_per_wallet", other_per_wallet),
+    ] {
+        let Rate { burst, per_minute } = rate.unwrap();
+        code.insert(format!("Limits::{name}.burst"), burst.get().into());
+        code.insert(
+            format!("Limits::{name}.per_minute"),
+            per_minute.get().into(),
+        );
+    }
+    let page: BTreeMap<String, u64> = rows::rows(PAGE, "HTTP")
+        .map(|(name, number)| (name.to_owned(), number.unwrap()))
+        .collect();
+    assert_eq!(page, code);
+}
