@@ -8,7 +8,7 @@ use session_core::types::Timestamp;
 
 /// Longest time between two looks at the clock in which the process counts as running. Workers
 /// look twice a second; a process that was stopped, or a machine that slept, does not.
-const PAUSE_MAX_MS: u64 = 3_000;
+pub(crate) const PAUSE_MAX_MS: u64 = 3_000;
 
 /// The clock of the machine, which remembers since when the process has run without a pause.
 #[derive(Debug)]

@@ -9,6 +9,7 @@ use session_core::types::Wallet;
 use crate::App;
 use crate::extract::{Caller, Presented};
 use crate::limits::Group;
+use crate::observe;
 use crate::problem::{Code, Problem};
 
 /// The wallet of a request whose caller the host knows by means of its own. A host that nests the
@@ -55,6 +56,7 @@ pub(crate) async fn layer(State(app): State<App>, mut request: Request, next: Ne
                 Ok(wallet) => wallet,
                 Err(problem) => return problem.into_response(),
             };
+            observe::know_wallet(wallet);
             let group = Group::of(request.uri().path());
             if let Err(problem) = app.limiter().check_wallet(group, wallet) {
                 return problem.into_response();

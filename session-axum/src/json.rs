@@ -6,7 +6,7 @@ use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, Se
 use serde_json::{Map, Number, Value};
 
 /// How deep values may nest (`security.md` G1).
-const DEPTH_MAX: usize = 32;
+pub(crate) const DEPTH_MAX: usize = 32;
 
 /// The members of one object and nothing after it; `None` for any other text.
 pub(crate) fn object(bytes: &[u8]) -> Option<Map<String, Value>> {

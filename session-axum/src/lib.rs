@@ -32,15 +32,21 @@
 
 mod clock;
 mod cors;
+#[cfg(test)]
+mod defaults;
 mod extract;
 mod guard;
 mod json;
 mod limits;
+mod measure;
+mod metric;
 mod observe;
 mod page;
 pub mod problem;
 mod revoked;
 mod routes;
+mod shown;
+mod store;
 pub mod workers;
 
 pub use clock::ProcessClock;
@@ -48,6 +54,7 @@ pub use cors::CorsOrigins;
 pub use guard::AuthenticatedWallet;
 pub use limits::{Limits, Rate};
 pub use routes::router;
+pub use store::ObservedStore;
 pub use workers::{Dispatch, Waker, Workers};
 
 use std::sync::Arc;

@@ -17,15 +17,15 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use session_core::types::Wallet;
 use tokio::sync::Semaphore;
 
-use crate::App;
 use crate::problem::{Code, Problem};
+use crate::{App, metric};
 
 /// Distinct callers that the rate limiter remembers. Above it, those who have not called lately
 /// are forgotten; they have their full allowance again.
-const KEYS_MAX: usize = 100_000;
+pub(crate) const KEYS_MAX: usize = 100_000;
 
 /// How often the limiter looks whether there is somebody to forget.
-const CHECKS_BETWEEN_FORGETTING: u64 = 4_096;
+pub(crate) const CHECKS_BETWEEN_FORGETTING: u64 = 4_096;
 
 /// How often a caller may call: a burst, and how many more each minute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +73,14 @@ pub(crate) enum Group {
 }
 
 impl Group {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Auth => "auth",
+            Self::Enter => "enter",
+            Self::Other => "other",
+        }
+    }
+
     pub(crate) fn of(path: &str) -> Self {
         match path {
             "/rooms/create" | "/rooms/join" | "/credits/verify-celo" => Self::Enter,
@@ -196,10 +204,11 @@ impl Limiter {
     }
 
     pub(crate) fn check_wallet(&self, group: Group, wallet: Wallet) -> Result<(), Problem> {
-        match group {
+        let checked = match group {
             Group::Enter => self.enter_per_wallet.check(&wallet),
             Group::Auth | Group::Other => self.other_per_wallet.check(&wallet),
-        }
+        };
+        checked.inspect_err(|_| count_refused(group, "wallet"))
     }
 
     fn check_address(&self, group: Group, address: IpAddr) -> Result<(), Problem> {
@@ -208,11 +217,16 @@ impl Limiter {
             return Ok(());
         }
         let prefix = prefix(address.to_canonical());
-        match group {
+        let checked = match group {
             Group::Auth => self.auth_per_address.check(&prefix),
             Group::Enter | Group::Other => self.other_per_address.check(&prefix),
-        }
+        };
+        checked.inspect_err(|_| count_refused(group, "address"))
     }
+}
+
+fn count_refused(group: Group, by: &'static str) {
+    metrics::counter!(metric::RATE_LIMITED, "group" => group.name(), "by" => by).increment(1);
 }
 
 /// Whoever has an IPv6 address has 2^64 of them.

@@ -1,4 +1,7 @@
 //! What is seen of each request: an id, a log line, metrics, and the body of its problem.
+//!
+//! Nothing that a client sent is told but the pattern of its route, its method, its id where that is
+//! plain, and, once they are known, the room and a few digits of the wallet.
 
 use std::time::Instant;
 
@@ -6,16 +9,18 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::Response;
-use session_core::types::encode_hex;
-use tracing::Instrument;
+use session_core::types::{RoomId, Wallet, encode_hex};
+use tracing::field::{Empty, display};
+use tracing::{Instrument, Span};
 
-use crate::{App, problem};
+use crate::problem::Problem;
+use crate::{App, metric, problem};
 
 /// Carries the request's id, in both directions.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Longest id that is taken over from a client.
-const REQUEST_ID_CHARS_MAX: usize = 64;
+pub(crate) const REQUEST_ID_CHARS_MAX: usize = 64;
 
 pub(crate) async fn layer(State(app): State<App>, request: Request, next: Next) -> Response {
     let started = Instant::now();
@@ -28,23 +33,83 @@ pub(crate) async fn layer(State(app): State<App>, request: Request, next: Next) 
         .map_or("unknown", MatchedPath::as_str);
     let route = route.to_owned();
     let wants_rfc9457 = accepts_problem_json(request.headers());
-    let span = tracing::info_span!("request", id, %method, route);
+    // Of the highest level, so that it is there for whatever line is let through.
+    let span = tracing::error_span!("request", id, %method, route, wallet = Empty, room = Empty);
+    let mut seen = Seen {
+        started,
+        span: span.clone(),
+        is_answered: false,
+    };
+    metrics::gauge!(metric::HTTP_IN_FLIGHT).increment(1.0);
 
-    let response = next.run(request).instrument(span.clone()).await;
+    let response = next.run(request).instrument(span).await;
+    seen.is_answered = true;
     let status = response.status().as_u16();
+    if let Some(problem) = response.extensions().get::<Problem>() {
+        let labels = [
+            ("route", route.clone()),
+            ("code", problem.code().name().to_owned()),
+        ];
+        metrics::counter!(metric::HTTP_REFUSALS, &labels).increment(1);
+    }
     let mut response = problem::render(response, &id, wants_rfc9457);
     seal(response.headers_mut(), &id);
 
-    let elapsed = started.elapsed();
-    span.in_scope(|| tracing::debug!(status, elapsed_ms = elapsed.as_millis(), "answered"));
-    let labels = [
-        ("route", route),
-        ("method", known_method(&method).to_owned()),
-        ("status", status.to_string()),
-    ];
-    metrics::counter!("session_http_requests_total", &labels).increment(1);
-    metrics::histogram!("session_http_request_seconds", &labels[..2]).record(elapsed.as_secs_f64());
+    let duration_seconds = started.elapsed().as_secs_f64();
+    seen.span.in_scope(|| {
+        if response.status().is_server_error() {
+            tracing::warn!(status, duration_seconds, "answered");
+        } else if is_asked_by_machines(&route) {
+            tracing::debug!(status, duration_seconds, "answered");
+        } else {
+            tracing::info!(status, duration_seconds, "answered");
+        }
+    });
+    let route = ("route", route);
+    let method = ("method", known_method(&method).to_owned());
+    let class = ("class", format!("{}xx", status / 100));
+    let status = ("status", status.to_string());
+    let counted = [route, method, status];
+    metrics::counter!(metric::HTTP_REQUESTS, &counted).increment(1);
+    let [route, method, _] = counted;
+    metrics::histogram!(metric::HTTP_SECONDS, &[route, method, class]).record(duration_seconds);
     response
+}
+
+/// Whose request it is. To be called within the request.
+pub(crate) fn know_wallet(wallet: Wallet) {
+    Span::current().record("wallet", display(wallet.shortened()));
+}
+
+/// Which room it is about. To be called within the request.
+pub(crate) fn know_room(room: RoomId) {
+    Span::current().record("room", display(room));
+}
+
+/// A request that is under way. Its client may go: then nobody waits for the answer any more.
+struct Seen {
+    started: Instant,
+    span: Span,
+    is_answered: bool,
+}
+
+impl Drop for Seen {
+    fn drop(&mut self) {
+        metrics::gauge!(metric::HTTP_IN_FLIGHT).decrement(1.0);
+        if !self.is_answered {
+            metrics::counter!(metric::HTTP_ABANDONED).increment(1);
+            let duration_seconds = self.started.elapsed().as_secs_f64();
+            self.span
+                .in_scope(|| tracing::info!(duration_seconds, "the client went before the answer"));
+        }
+    }
+}
+
+/// What is asked every few seconds for as long as the server lives: its lines would hide the others.
+fn is_asked_by_machines(route: &str) -> bool {
+    ["/health", "/ready", "/metrics"]
+        .iter()
+        .any(|end| route.ends_with(end))
 }
 
 /// Headers of every answer (`security.md` G8). Nothing here may be kept by a cache: nearly all of

@@ -13,7 +13,7 @@ pub(crate) const LIMIT_DEFAULT: u32 = 25;
 /// Items of a page at most.
 pub(crate) const LIMIT_MAX: u32 = 100;
 /// The longest cursor that is looked at, in characters.
-const CURSOR_CHARS_MAX: usize = 256;
+pub(crate) const CURSOR_CHARS_MAX: usize = 256;
 
 /// What says that a text is a cursor of this form.
 const VERSION: &str = "1";

@@ -16,8 +16,10 @@ use session_core::ports::{PortError, PortErrorKind, StoreError, StoreErrorKind};
 use session_core::room::RoomRefusal;
 use session_core::service::{ExecuteError, Never};
 
+use crate::shown;
+
 /// How long a client is told to wait when the fault is ours and passes.
-const RETRY_AFTER_SECONDS: u64 = 1;
+pub(crate) const RETRY_AFTER_SECONDS: u64 = 1;
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident: $status:ident, $code:literal, $error:literal, $message:literal;)*) => {
@@ -361,7 +363,7 @@ impl From<Never> for Problem {
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
-        tracing::warn!(%error, "store failed");
+        tracing::warn!(error = shown::in_full(&error), "store failed");
         Self::new(match error.kind {
             StoreErrorKind::Corrupt => Code::Internal,
             StoreErrorKind::Unavailable => Code::StoreUnavailable,
@@ -371,7 +373,7 @@ impl From<StoreError> for Problem {
 
 impl From<PortError> for Problem {
     fn from(error: PortError) -> Self {
-        tracing::warn!(%error, "port failed");
+        tracing::warn!(error = shown::in_full(&error), "port failed");
         Self::new(match error.kind {
             PortErrorKind::Corrupt => Code::Internal,
             PortErrorKind::NotConfigured => Code::NotConfigured,
@@ -387,7 +389,8 @@ impl From<ExecuteError> for Problem {
             ExecuteError::IdempotencyMismatch => Self::new(Code::IdempotencyKeyReused),
             ExecuteError::Port(error) => error.into(),
             ExecuteError::Rejected(why) => {
-                tracing::error!(%why, "a decision can never be committed");
+                let why = shown::in_full(&why);
+                tracing::error!(why, "a decision can never be committed");
                 Self::new(Code::Internal)
             }
             ExecuteError::Store(error) => error.into(),

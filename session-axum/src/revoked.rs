@@ -15,19 +15,19 @@ use session_core::service::Ports;
 use session_core::types::{Id128, RevocationId, Seconds, Timestamp};
 
 /// How often workers read what was revoked.
-pub(crate) const REFRESH_EVERY: Duration = Duration::from_secs(10);
+pub(crate) const REVOKED_EVERY: Duration = Duration::from_secs(10);
 
 /// How old that knowledge may be. With the time between two readings a revocation is heeded by every
 /// server within a minute (`security.md` B7).
-const FRESH_FOR: Duration = Duration::from_secs(45);
+pub(crate) const REVOKED_FRESH_FOR: Duration = Duration::from_secs(45);
 
 /// How far back each reading begins before the end of the last one: servers' clocks differ, and a
 /// commit takes its time.
-const OVERLAP: Seconds = Seconds::new(120);
+pub(crate) const REVOKED_OVERLAP: Seconds = Seconds::new(120);
 
 /// Tokens kept in memory, of all that were revoked in the hour that a token lasts. Above it every
 /// request asks the store.
-const KEPT_MAX: usize = 200_000;
+pub(crate) const REVOKED_KEPT_MAX: usize = 200_000;
 
 /// Rows of one reading.
 const PAGE: u32 = 1_000;
@@ -54,7 +54,7 @@ impl Revoked {
     pub(crate) async fn refresh(&self, ports: &Ports) -> Result<(), StoreError> {
         let begun = Instant::now();
         let before_all = RevocationId::from_bytes([0; 16]);
-        let mut after = (self.lock().last.before(OVERLAP), before_all);
+        let mut after = (self.lock().last.before(REVOKED_OVERLAP), before_all);
         loop {
             let read = Read::RevokedTokens(RevokedTokens { after, max: PAGE });
             let found = ports.store().read(&[read]).await?;
@@ -67,7 +67,7 @@ impl Revoked {
             for token in page {
                 known.tokens.insert(token.id, token.forget_at);
             }
-            if is_last || known.tokens.len() > KEPT_MAX {
+            if is_last || known.tokens.len() > REVOKED_KEPT_MAX {
                 break;
             }
         }
@@ -75,7 +75,7 @@ impl Revoked {
         let mut known = self.lock();
         known.tokens.retain(|_, forget_at| *forget_at > now);
         // What is known of too many is no knowledge of the rest.
-        let is_whole = known.tokens.len() <= KEPT_MAX;
+        let is_whole = known.tokens.len() <= REVOKED_KEPT_MAX;
         known.read_at = is_whole.then_some(begun);
         Ok(())
     }
@@ -89,7 +89,9 @@ impl Revoked {
     pub(crate) async fn holds(&self, id: RevocationId, ports: &Ports) -> Result<bool, StoreError> {
         let known = {
             let known = self.lock();
-            let is_fresh = known.read_at.is_some_and(|at| at.elapsed() < FRESH_FOR);
+            let is_fresh = known
+                .read_at
+                .is_some_and(|at| at.elapsed() < REVOKED_FRESH_FOR);
             let is_held = known.tokens.contains_key(&id);
             (is_fresh || is_held).then_some(is_held)
         };

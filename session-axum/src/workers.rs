@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use session_core::changeset::Lane;
+use session_core::outage::Span;
 use session_core::outbox::Intent;
 use session_core::ports::Dispatcher;
 use session_core::service::{
@@ -17,14 +18,17 @@ use session_core::service::{
 use session_core::types::IntentKey;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
+use tracing::Instrument;
 
-use crate::revoked::{REFRESH_EVERY, Revoked};
+use crate::measure::{MEASURE_EVERY, Measured};
+use crate::revoked::{REVOKED_EVERY, Revoked};
+use crate::{metric, shown};
 
 /// How often a worker looks for due rows.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+pub(crate) const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Beats missed in a row before the server says that it is not ready.
-const BEATS_MISSED_MAX: u64 = 5;
+pub(crate) const BEATS_MISSED_MAX: u64 = 5;
 
 /// Running workers. Dropping them ends them at once; [`Workers::stop`] lets them finish.
 #[derive(Debug)]
@@ -66,8 +70,10 @@ impl Workers {
     /// # Errors
     /// [`ExecuteError`] where the first beat cannot be written.
     pub async fn start(ports: Ports) -> Result<Self, ExecuteError> {
+        metric::describe();
         if let Some(outage) = beat(&ports).await? {
             tracing::info!(from = %outage.from, to = %outage.to, "no server was alive");
+            count_outage(outage);
         }
         let revoked = Revoked::default();
         revoked.refresh(&ports).await?;
@@ -90,15 +96,23 @@ impl Workers {
             pulse.running(),
             stopped.clone(),
         ));
+        tasks.spawn(keep_measuring(
+            ports.clone(),
+            pulse.running(),
+            stopped.clone(),
+        ));
         let waker = Waker::default();
         for lane in Lane::ALL {
-            tasks.spawn(keep_working(
+            // Of the highest level, so that it is there for whatever line is let through.
+            let span = tracing::error_span!("worker", lane = lane.name());
+            let work = keep_working(
                 lane,
                 waker.of(lane),
                 ports.clone(),
                 pulse.running(),
                 stopped.clone(),
-            ));
+            );
+            tasks.spawn(work.instrument(span));
         }
         Ok(Self {
             tasks,
@@ -165,6 +179,7 @@ pub(crate) struct Pulse {
     last_ms: Arc<AtomicU64>,
     /// Loops that were started, and loops that still run.
     loops: Arc<[AtomicUsize; 2]>,
+    measured: Arc<Measured>,
 }
 
 /// A loop that runs. One that panicked runs no more.
@@ -183,6 +198,7 @@ impl Pulse {
             started: Instant::now(),
             last_ms: Arc::default(),
             loops: Arc::default(),
+            measured: Arc::default(),
         }
     }
 
@@ -191,6 +207,11 @@ impl Pulse {
             count.fetch_add(1, Ordering::Relaxed);
         }
         Running(self.clone())
+    }
+
+    /// What an operator should look at although the server works.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        self.measured.warnings()
     }
 
     /// Whether no loop has ended.
@@ -230,9 +251,24 @@ async fn keep_beating(ports: Ports, running: Running, mut stopped: watch::Receiv
             Ok(None) => pulse.beat(),
             Ok(Some(outage)) => {
                 tracing::warn!(from = %outage.from, to = %outage.to, "no server was alive");
+                count_outage(outage);
                 pulse.beat();
             }
-            Err(error) => tracing::warn!(%error, "beat failed"),
+            Err(error) => tracing::warn!(error = shown::in_full(&error), "beat failed"),
+        }
+    }
+}
+
+fn count_outage(outage: Span) {
+    metrics::counter!(metric::OUTAGE_SECONDS).increment(outage.to.since(outage.from).get());
+}
+
+async fn keep_measuring(ports: Ports, running: Running, mut stopped: watch::Receiver<bool>) {
+    let mut ticks = tokio::time::interval(MEASURE_EVERY);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    while next(&mut ticks, &mut stopped).await {
+        if let Err(error) = running.0.measured.measure(&ports).await {
+            tracing::warn!(error = shown::in_full(&error), "nothing can be measured");
         }
     }
 }
@@ -244,7 +280,7 @@ async fn keep_reading_revoked(
     _running: Running,
     mut stopped: watch::Receiver<bool>,
 ) {
-    let mut ticks = tokio::time::interval(REFRESH_EVERY);
+    let mut ticks = tokio::time::interval(REVOKED_EVERY);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     while next(&mut ticks, &mut stopped).await {
         if let Err(error) = revoked.refresh(&ports).await {
@@ -296,32 +332,37 @@ async fn pass(lane: Lane, ports: &Ports) -> Option<Worked> {
     let worked = match work_lane(ports, lane).await {
         Ok(worked) => worked,
         Err(error) => {
-            tracing::warn!(%error, lane = lane.name(), "no work can be claimed");
+            tracing::warn!(error = shown::in_full(&error), "no work can be claimed");
             return None;
         }
     };
     for (key, why) in &worked.failed {
-        tracing::warn!(%key, why, lane = lane.name(), "work failed; it comes up again");
+        let (key, why) = (shown::shown(key), shown::shown(why));
+        tracing::warn!(key, why, "work failed; it comes up again");
     }
     if worked.lost > 0 {
         tracing::info!(
             rows = worked.lost,
-            lane = lane.name(),
             "claims ended before their work was written; somebody else does it"
         );
     }
     let count = |outcome: &'static str, rows: usize| {
         let rows = u64::try_from(rows).unwrap_or(u64::MAX);
-        metrics::counter!("session_work_rows_total", "lane" => lane.name(), "outcome" => outcome)
+        metrics::counter!(metric::WORK_ROWS, "lane" => lane.name(), "outcome" => outcome)
             .increment(rows);
     };
     if worked.claimed > 0 {
-        count("changed", worked.changed);
-        count("evicted", worked.evicted);
-        count("room_closed", worked.rooms_closed);
-        count("sealed", worked.sealed);
-        count("lost", worked.lost);
-        count("failed", worked.failed.len());
+        let numbers = [
+            worked.changed,
+            worked.evicted,
+            worked.rooms_closed,
+            worked.sealed,
+            worked.lost,
+            worked.failed.len(),
+        ];
+        for (outcome, rows) in metric::WORK_OUTCOMES.into_iter().zip(numbers) {
+            count(outcome, rows);
+        }
     }
     Some(worked)
 }
@@ -349,7 +390,8 @@ impl Dispatcher for Dispatch {
         match tokio::time::timeout(self.wait, task).await {
             Ok(Ok(Ok(intent))) => intent.filter(Intent::is_settled),
             Ok(Ok(Err(error))) => {
-                tracing::warn!(%error, %key, "outcome not written; a worker finds it");
+                let error = shown::in_full(&error);
+                tracing::warn!(error, %key, "outcome not written; a worker finds it");
                 None
             }
             Ok(Err(error)) => {

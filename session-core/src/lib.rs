@@ -49,6 +49,7 @@
 //! | [`idempotency`] | answers kept for repeats |
 //! | [`journal`] | entries, and the blocks that seal them |
 //! | [`ledger`] | accounts, transfers, grants, the credit gate |
+//! | [`manual`] | pages on time, money, threats, stores, several servers, and every number |
 //! | [`media`] | channels, leases, tokens of Agora and LiveKit |
 //! | [`outage`] | spans in which no server was alive |
 //! | [`outbox`] | intents: what will leave the process |
@@ -73,6 +74,7 @@ pub mod crypto;
 pub mod idempotency;
 pub mod journal;
 pub mod ledger;
+pub mod manual;
 pub mod media;
 pub mod outage;
 pub mod outbox;

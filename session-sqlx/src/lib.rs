@@ -57,6 +57,8 @@
 
 mod archive;
 mod columns;
+#[cfg(test)]
+mod defaults;
 mod error;
 mod fold;
 mod group;

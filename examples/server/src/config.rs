@@ -15,20 +15,23 @@ use session_core::crypto::{LocalSigner, Secret};
 use session_core::media::agora::{AppCertificate, AppId};
 use session_core::types::decode_hex_array;
 use thiserror::Error;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, fmt as lines};
 
 use crate::cli::Flags;
 use crate::database::Database;
 use crate::failpoints::Failpoints;
+use crate::otlp::{Boxed, Endpoint};
 use crate::secrets::{DevSecrets, Keeping, SecretError, read_secret};
 
 const LISTEN_DEFAULT: &str = "127.0.0.1:3338";
-const SHUTDOWN_SECONDS_DEFAULT: u64 = 20;
+pub(crate) const SHUTDOWN_SECONDS_DEFAULT: u64 = 20;
 /// A year: no clock that is further off is a test of restarts or of clocks that differ.
-const CLOCK_OFFSET_SECONDS_MAX: u64 = 366 * 24 * 3600;
-const JWT_SECRET_BYTES_MIN_DEVELOPMENT: usize = 16;
-const JWT_SECRET_BYTES_MIN_PRODUCTION: usize = 32;
-const JWT_SECRET_DISTINCT_BYTES_MIN: usize = 16;
+pub(crate) const CLOCK_OFFSET_SECONDS_MAX: u64 = 366 * 24 * 3600;
+pub(crate) const JWT_SECRET_BYTES_MIN_DEVELOPMENT: usize = 16;
+pub(crate) const JWT_SECRET_BYTES_MIN_PRODUCTION: usize = 32;
+pub(crate) const JWT_SECRET_DISTINCT_BYTES_MIN: usize = 16;
 
 /// Why the configuration cannot be used.
 #[derive(Debug, Error)]
@@ -73,6 +76,8 @@ pub(crate) struct Config {
     pub(crate) failpoints: Failpoints,
     pub(crate) shutdown: Duration,
     pub(crate) log: Log,
+    /// Where spans of requests go.
+    pub(crate) traces: Endpoint,
     /// Whether the media credentials were drawn, so that no media vendor knows them.
     pub(crate) is_media_drawn: bool,
     /// Whether the token secret was drawn.
@@ -99,6 +104,7 @@ impl Config {
         let failpoints = failpoints(flags, environment)?;
         let shutdown = shutdown(flags)?;
         let log = log(flags, environment)?;
+        let traces = Endpoint::read()?;
         // Secrets come last: a start that is refused for anything else draws and keeps none.
         let mut dev = match environment {
             Environment::Development => Some(DevSecrets::beside(&database, keeping)),
@@ -120,6 +126,7 @@ impl Config {
             failpoints,
             shutdown,
             log,
+            traces,
             is_media_drawn,
             is_jwt_drawn,
             receipt_key,
@@ -223,19 +230,23 @@ const fn on_off(is_on: bool) -> &'static str {
 
 impl Log {
     /// Makes this the log of the process. Lines go to standard error: standard output belongs to
-    /// what commands print.
-    pub(crate) fn install(&self) -> Result<(), ConfigError> {
+    /// what commands print. What is let through may be exported, too.
+    pub(crate) fn install(&self, exported: Option<Boxed>) -> Result<(), ConfigError> {
         let filter = EnvFilter::try_new(&self.filter)
             .map_err(|error| invalid("RUST_LOG", error.to_string()))?;
-        let log = tracing_subscriber::fmt()
-            .with_env_filter(filter)
+        let log = lines::layer()
             .with_writer(std::io::stderr)
             .with_ansi(std::io::stderr().is_terminal());
-        if self.is_json {
-            log.json().init();
+        let log = if self.is_json {
+            log.json().boxed()
         } else {
-            log.with_target(false).init();
-        }
+            log.with_target(false).boxed()
+        };
+        tracing_subscriber::registry()
+            .with(filter)
+            .with(exported)
+            .with(log)
+            .init();
         Ok(())
     }
 }

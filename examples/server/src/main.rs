@@ -19,7 +19,10 @@ mod audit;
 mod cli;
 mod config;
 mod database;
+#[cfg(test)]
+mod defaults;
 mod failpoints;
+mod otlp;
 mod parts;
 mod secrets;
 mod serve;
@@ -30,6 +33,7 @@ use clap::Parser;
 
 use cli::{Cli, Task};
 use config::Config;
+use otlp::Traces;
 use secrets::Keeping;
 
 fn main() -> ExitCode {
@@ -57,10 +61,6 @@ fn main() -> ExitCode {
         print!("{config}");
         return ExitCode::SUCCESS;
     }
-    if let Err(error) = config.log.install() {
-        eprintln!("unusable configuration: {error}");
-        return ExitCode::from(2);
-    }
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -71,6 +71,17 @@ fn main() -> ExitCode {
             return ExitCode::from(1);
         }
     };
+    let (traces, exported) = match Traces::start(&config.traces, runtime.handle()) {
+        Ok(started) => started,
+        Err(error) => {
+            eprintln!("no traces: {}", in_full(&*error));
+            return ExitCode::from(1);
+        }
+    };
+    if let Err(error) = config.log.install(exported) {
+        eprintln!("unusable configuration: {error}");
+        return ExitCode::from(2);
+    }
     let worked = runtime.block_on(async {
         match cli.task.unwrap_or(Task::Serve) {
             Task::Serve => serve::serve(&config).await,
@@ -81,6 +92,7 @@ fn main() -> ExitCode {
             Task::CheckConfig => Ok(()),
         }
     });
+    traces.end();
     match worked {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

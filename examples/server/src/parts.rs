@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use session_axum::{Dispatch, ProcessClock};
+use session_axum::{Dispatch, ObservedStore, ProcessClock};
 use session_core::outbox::{Intent, Outcome};
 use session_core::policy::Policy;
 use session_core::ports::{
@@ -18,7 +18,7 @@ use crate::config::{Config, Environment};
 use crate::database::Opened;
 
 /// How long a request waits for something outside before it answers "pending".
-const DISPATCH_WAIT: Duration = Duration::from_secs(10);
+pub(crate) const DISPATCH_WAIT: Duration = Duration::from_secs(10);
 
 /// A failure that ends the process, in words.
 pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -37,7 +37,9 @@ impl Parts {
     pub(crate) async fn open(config: &Config) -> Result<Self, Failure> {
         let database = config.database.open().await?;
         let (names, verifications) = outside(config.environment);
-        let [store, worker_store] = config.failpoints.clone().around(database.store());
+        // Inside the failpoints, so that what is looked at for its sake passes none of them.
+        let observed = Arc::new(ObservedStore::around(database.store()));
+        let [store, worker_store] = config.failpoints.clone().around(observed);
         let ports = Ports {
             store,
             clock: Arc::new(ProcessClock::moved_by(config.clock_offset_seconds)),

@@ -14,7 +14,7 @@ use axum::routing::get;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use serde_json::json;
 use session_axum::{App, Workers, router, workers};
 use session_core::media::agora::AgoraIssuer;
@@ -27,15 +27,17 @@ use crate::config::{Config, Environment};
 use crate::parts::{Failure, Parts};
 
 /// Longest header block, request line included (`security.md` G1).
-const HEADER_BYTES_MAX: usize = 16 * 1024;
+pub(crate) const HEADER_BYTES_MAX: usize = 16 * 1024;
 /// Connections at once; more wait until one ends.
-const CONNECTIONS_MAX: usize = 8 * 1024;
+pub(crate) const CONNECTIONS_MAX: usize = 8 * 1024;
 /// How often observations are folded into their buckets.
 const METRICS_UPKEEP: Duration = Duration::from_secs(5);
-/// Bounds of the request times, in seconds.
-const REQUEST_SECONDS_BUCKETS: [f64; 9] = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0];
+/// Bounds of the times of requests and of calls of the store, in seconds.
+const CALL_SECONDS_BUCKETS: [f64; 9] = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0];
+/// Bounds of how late work is, in seconds. What is due is told in whole ones.
+const LATENESS_SECONDS_BUCKETS: [f64; 7] = [0.0, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0];
 /// Longest a client may take to send it, and to send the next one on an idle connection (G2).
-const HEADER_SECONDS: u64 = 5;
+pub(crate) const HEADER_SECONDS: u64 = 5;
 
 /// Serves until SIGTERM or SIGINT, then drains.
 pub(crate) async fn serve(config: &Config) -> Result<(), Failure> {
@@ -91,7 +93,11 @@ pub(crate) async fn serve(config: &Config) -> Result<(), Failure> {
 /// observed is otherwise kept until somebody asks for it.
 fn record_metrics() -> Result<PrometheusHandle, Failure> {
     let handle = PrometheusBuilder::new()
-        .set_buckets(&REQUEST_SECONDS_BUCKETS)?
+        .set_buckets(&CALL_SECONDS_BUCKETS)?
+        .set_buckets_for_metric(
+            Matcher::Suffix("_lateness_seconds".to_owned()),
+            &LATENESS_SECONDS_BUCKETS,
+        )?
         .install_recorder()?;
     let tidied = handle.clone();
     tokio::spawn(async move {

@@ -7,9 +7,9 @@ use session_core::auth::{AuthRefusal, IssueNonce, SignIn, TokenForm};
 use session_core::crypto::Signature;
 use session_core::service::execute;
 
-use crate::App;
 use crate::extract::RawBody;
 use crate::problem::{Code, Problem};
+use crate::{App, metric, observe};
 
 #[derive(Serialize)]
 pub(crate) struct NonceAnswer {
@@ -60,6 +60,8 @@ pub(crate) async fn verify(
         signature: Signature::parse(signature).ok(),
     };
     let signed_in = execute(app.ports(), &command).await??;
+    observe::know_wallet(signed_in.claims.sub);
+    metrics::counter!(metric::SIGN_INS).increment(1);
     Ok(Json(TokenAnswer {
         token: app.tokens().sign(&signed_in, TokenForm::Recorded),
     }))

@@ -7,19 +7,21 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use super::not_found;
-use crate::App;
 use crate::problem::{Code, Problem};
+use crate::workers::Pulse;
+use crate::{App, shown};
 
 /// `GET /health`: the process answers. Exactly this body.
 pub(crate) async fn health() -> Json<Value> {
     Json(json!({"ok": true}))
 }
 
-/// `GET /ready`: the database answers and the workers beat; else 503 with the reasons.
+/// `GET /ready`: the database answers and the workers beat; else 503 with the reasons. What an
+/// operator should look at although the server works is a warning beside a 200.
 pub(crate) async fn ready(State(app): State<App>) -> Result<Json<Value>, Problem> {
     let mut reasons = Vec::new();
     if let Err(error) = app.ports().store.ping().await {
-        tracing::warn!(%error, "not ready");
+        tracing::warn!(error = shown::in_full(&error), "not ready");
         reasons.push("the database does not answer");
     }
     if app.pulse().is_some_and(|pulse| !pulse.beats()) {
@@ -29,7 +31,12 @@ pub(crate) async fn ready(State(app): State<App>) -> Result<Json<Value>, Problem
         reasons.push("a worker has ended");
     }
     if reasons.is_empty() {
-        Ok(Json(json!({"ready": true})))
+        let warnings = app.pulse().map(Pulse::warnings).unwrap_or_default();
+        Ok(Json(if warnings.is_empty() {
+            json!({"ready": true})
+        } else {
+            json!({"ready": true, "warnings": warnings})
+        }))
     } else {
         let problem = Problem::new(Code::NotReady).with("ready", false);
         Err(problem.with("reasons", reasons))

@@ -6,7 +6,7 @@ mod health;
 mod room_view;
 mod rooms;
 mod sign_in;
-mod stream;
+pub(crate) mod stream;
 
 pub(crate) use stream::Streams;
 
@@ -22,10 +22,11 @@ use session_core::types::Wallet;
 
 use crate::extract::RawBody;
 use crate::problem::{Code, Problem};
-use crate::{App, cors, guard, limits, observe};
+use crate::{App, cors, guard, limits, metric, observe};
 
 /// All routes of the systems that are built so far. Nestable.
 pub fn router(app: App) -> Router {
+    metric::describe();
     let recorded = Router::new()
         .route("/health", get(health::health))
         .route("/ready", get(health::ready))

@@ -17,6 +17,7 @@ use super::run;
 use crate::App;
 use crate::extract::{Caller, Members, RawBody};
 use crate::problem::{Code, Problem};
+use crate::{observe, shown};
 
 #[derive(Serialize)]
 pub(crate) struct ActiveAnswer {
@@ -79,6 +80,7 @@ pub(crate) async fn create(
         ai_enabled: members.is_true("ai_enabled"),
     };
     let created = run("rooms.create", &command, wallet, &body, &headers, &app).await?;
+    observe::know_room(created.room);
     Ok(Json(CreateAnswer {
         room_id: created.room,
         channel: created.channel.to_string(),
@@ -114,7 +116,7 @@ pub(crate) async fn join(
         .ok_or(Problem::new(Code::MissingRoomId))?;
     let command = JoinRoom {
         wallet,
-        room: room.parse().ok(),
+        room: known_room(room),
     };
     let joined = run("rooms.join", &command, wallet, &body, &headers, &app).await?;
     Ok(Json(JoinAnswer {
@@ -132,6 +134,11 @@ pub(crate) async fn join(
     }))
 }
 
+/// The room that a text names, if it names one.
+fn known_room(text: &str) -> Option<RoomId> {
+    text.parse().ok().inspect(|room| observe::know_room(*room))
+}
+
 /// The stay that a body names.
 fn stay_name(wallet: Wallet, members: &Members) -> Result<StayName, Problem> {
     let (room, connection) = members
@@ -140,7 +147,7 @@ fn stay_name(wallet: Wallet, members: &Members) -> Result<StayName, Problem> {
         .ok_or(Problem::new(Code::MissingStayParts))?;
     Ok(StayName {
         wallet,
-        room: room.parse().ok(),
+        room: known_room(room),
         connection: connection.parse().ok(),
     })
 }
@@ -244,7 +251,7 @@ async fn with_receipt(problem: Problem, stay: &StayName, app: &App) -> Problem {
         }
         Err(error) => {
             // The refusal stands without it, and the next call asks again.
-            tracing::warn!(%error, "no receipt can be made");
+            tracing::warn!(error = shown::in_full(&error), "no receipt can be made");
             problem
         }
     }
@@ -267,7 +274,7 @@ fn events(thresholds: &[Threshold], wallet: Wallet) -> Vec<Value> {
 
 fn token(grant: &MediaGrant, app: &App) -> Result<String, Problem> {
     app.media().issue(grant).map_err(|error: MediaTokenError| {
-        tracing::error!(%error, "no media token can be made");
+        tracing::error!(error = shown::in_full(&error), "no media token can be made");
         Problem::new(Code::Internal)
     })
 }

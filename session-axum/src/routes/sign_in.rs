@@ -11,9 +11,9 @@ use session_core::ports::Fresh;
 use session_core::service::execute;
 
 use super::auth::TokenAnswer;
-use crate::App;
 use crate::extract::{Presented, RawBody};
 use crate::problem::{Code, Problem};
+use crate::{App, metric, observe};
 
 #[derive(Serialize)]
 pub(crate) struct SiweNonceAnswer {
@@ -70,6 +70,8 @@ pub(crate) async fn siwe_verify(
         party: party.clone(),
     };
     let signed_in = execute(app.ports(), &command).await??;
+    observe::know_wallet(signed_in.claims.sub);
+    metrics::counter!(metric::SIGN_INS).increment(1);
     Ok(Json(SiweTokenAnswer {
         token: app.tokens().sign(&signed_in, TokenForm::Strict),
         expires_at: signed_in.claims.exp.unix(),
@@ -96,6 +98,8 @@ pub(crate) async fn by_timestamp(
         signature: Signature::parse(signature).ok(),
     };
     let signed_in = execute(app.ports(), &command).await??;
+    observe::know_wallet(signed_in.claims.sub);
+    metrics::counter!(metric::SIGN_INS).increment(1);
     Ok(Json(TokenAnswer {
         token: app.tokens().sign(&signed_in, TokenForm::Recorded),
     }))

@@ -27,17 +27,17 @@ use crate::limits::Limits;
 use crate::problem::{Code, Problem};
 
 /// How often the store is asked what is new.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+pub(crate) const EVENTS_EVERY: Duration = Duration::from_secs(1);
 
 /// How often a line without meaning is sent, so that nobody on the way takes the stream for dead.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
+pub(crate) const EVENTS_KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// Events of one reading.
-const PAGE: u32 = 100;
+pub(crate) const EVENTS_PAGE: u32 = 100;
 
 /// How often a reading may fail in a row before the stream ends: its client comes back, perhaps to
 /// another server.
-const FAILURES_MAX: u32 = 5;
+pub(crate) const EVENTS_FAILURES_MAX: u32 = 5;
 
 /// Places for listeners, and the word that ends them all.
 #[derive(Debug, Clone)]
@@ -72,7 +72,7 @@ impl Streams {
             .unwrap_or_else(PoisonError::into_inner);
         let count = of_wallets.entry(wallet).or_default();
         if *count >= self.per_wallet_max {
-            let wait = KEEP_ALIVE.as_secs();
+            let wait = EVENTS_KEEP_ALIVE.as_secs();
             return Err(Problem::new(Code::RateLimited).retry_after(wait));
         }
         *count += 1;
@@ -158,7 +158,7 @@ impl Listener {
         found: OwnRoom,
         start: Start,
     ) -> Result<Option<impl IntoResponse>, Problem> {
-        let mut ticks = tokio::time::interval(LOOK_EVERY);
+        let mut ticks = tokio::time::interval(EVENTS_EVERY);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut listening = Listening {
             ended: self.app.streams().ended.subscribe(),
@@ -186,7 +186,7 @@ impl Listener {
             Some((Ok::<_, Infallible>(event), listening))
         });
         Ok(Some(
-            Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)),
+            Sse::new(events).keep_alive(KeepAlive::new().interval(EVENTS_KEEP_ALIVE)),
         ))
     }
 }
@@ -211,7 +211,7 @@ impl Listening {
                 Err(error) => {
                     self.failures += 1;
                     tracing::warn!(%error, failures = self.failures, "events cannot be read");
-                    if self.failures >= FAILURES_MAX {
+                    if self.failures >= EVENTS_FAILURES_MAX {
                         return None;
                     }
                 }
@@ -235,7 +235,8 @@ impl Listening {
     async fn look(&mut self) -> Result<(), StoreError> {
         let Listener { app, wallet, .. } = &self.listener;
         let room = self.found.room.id;
-        let Some((events, last)) = room_events(app.ports(), room, self.after, PAGE).await? else {
+        let Some((events, last)) = room_events(app.ports(), room, self.after, EVENTS_PAGE).await?
+        else {
             self.is_over = true;
             return Ok(());
         };

@@ -25,7 +25,7 @@ const TYPE: &str = "session-access+jwt";
 
 /// How far in the future a strict token may seem to have been issued: servers' clocks differ
 /// (`security.md` B3).
-const LEEWAY: Seconds = Seconds::new(30);
+pub const ACCESS_TOKEN_LEEWAY: Seconds = Seconds::new(30);
 
 /// The answer to a sign-in: what the token says that is made of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -192,7 +192,7 @@ impl AccessTokens {
             Timestamp::from_unix(claims.iat),
             Timestamp::from_unix(claims.exp),
         );
-        if !is_ours || !is_short || iat > now.after(LEEWAY) {
+        if !is_ours || !is_short || iat > now.after(ACCESS_TOKEN_LEEWAY) {
             return Err(InvalidToken::Claims);
         }
         if exp < now {

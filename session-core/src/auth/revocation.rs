@@ -54,7 +54,7 @@ pub struct Revocation {
 }
 
 /// How long after a thing has expired its revocation is kept: servers' clocks differ.
-const KEPT_AFTER_EXPIRY: Seconds = Seconds::new(120);
+pub const REVOCATION_KEPT_AFTER_EXPIRY: Seconds = Seconds::new(120);
 
 impl Revocation {
     pub(super) fn of(
@@ -67,7 +67,7 @@ impl Revocation {
             id,
             what,
             at: now,
-            forget_at: expires_at.after(KEPT_AFTER_EXPIRY),
+            forget_at: expires_at.after(REVOCATION_KEPT_AFTER_EXPIRY),
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::types::{Seconds, Timestamp, Wallet};
 pub const TIMESTAMP_MESSAGE_PREFIX: &str = "heaven-session:";
 
 /// How far the time may be off, either way.
-const OFF_MAX: Seconds = Seconds::new(300);
+pub const TIMESTAMP_OFF_MAX: Seconds = Seconds::new(300);
 
 /// A wallet says what time it is, signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +38,7 @@ impl SignInByTimestamp {
             return false;
         };
         let told = Timestamp::from_unix(told);
-        let is_near = told.since(now).max(now.since(told)) <= OFF_MAX;
+        let is_near = told.since(now).max(now.since(told)) <= TIMESTAMP_OFF_MAX;
         let digest = eip191::digest(self.message.as_bytes());
         let signer = self
             .signature

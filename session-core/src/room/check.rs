@@ -122,7 +122,7 @@ fn next_check(
     let meter_at = seat.metered_to.max(at).after(policy.check_after_seconds);
     let spent_at = seat.exhausted_at.filter(|_| *remaining == Seconds::ZERO);
     let spent_at = spent_at.map_or(Timestamp::MAX, |since| {
-        let grace_ends = since.after(policy.exhausted_max_seconds);
+        let grace_ends = since.after(policy.exhausted_grace());
         grace_ends.max(seat.lease_until).after(Seconds::new(1))
     });
     let soonest = at.after(Seconds::new(1));
@@ -181,6 +181,7 @@ mod tests {
     use super::super::testing::{at, cx, room, seat};
     use super::*;
     use crate::changeset::{Expect, Row, Write};
+    use crate::media::MediaVendor;
     use crate::policy::Policy;
 
     fn check(now: u64, view: &StayView) -> Decision<SeatChecked, Never> {
@@ -282,6 +283,44 @@ mod tests {
         };
         let decision = check(196, &view(spent, 0));
         assert_eq!(decision.reply, Ok(SeatChecked::Evicted { closed: true }));
+    }
+
+    /// Agora puts out whoever's token ends, so that a spent seat may wait for credit. LiveKit does
+    /// not: there it would be a seat for nothing.
+    #[test]
+    fn whoever_is_spent_keeps_a_seat_only_where_the_vendor_has_put_them_out() {
+        let spent = Seat {
+            exhausted_at: Some(at(89)),
+            low_raised: true,
+            last_seen_at: at(90),
+            metered_to: at(90),
+            lease_until: at(90),
+            ..seat(2)
+        };
+        for (vendor, now, is_evicted) in [
+            (MediaVendor::Agora, 91, false),
+            (MediaVendor::Agora, 179, false),
+            (MediaVendor::Agora, 180, true),
+            (MediaVendor::LiveKit, 90, false),
+            (MediaVendor::LiveKit, 91, true),
+        ] {
+            let mut policy = Policy::default();
+            policy.rooms = policy.rooms.at(vendor);
+            let view = StayView::of(spent.clone(), Some((room(1), vec![spent.clone()])), 0, None);
+            let command = CheckSeat {
+                connection: spent.connection,
+                fence: Fence::new(4),
+            };
+            let Verdict::Done(decision) =
+                command.decide(&view, &cx(&policy, now), &Answers::default())
+            else {
+                panic!("asked");
+            };
+            let evicted = matches!(decision.reply, Ok(SeatChecked::Evicted { .. }));
+            assert_eq!(evicted, is_evicted, "{vendor:?} at {now}");
+            let removes = !decision.changeset.intents.is_empty();
+            assert_eq!(removes, is_evicted && vendor == MediaVendor::LiveKit);
+        }
     }
 
     #[test]

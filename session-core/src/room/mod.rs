@@ -28,7 +28,7 @@ pub use stay::{Heartbeat, HeartbeatReply, Renew, RenewReply, StayName};
 use serde::{Deserialize, Serialize};
 
 use crate::ledger::CreditRefusal;
-use crate::media::{Channel, Ttl};
+use crate::media::{Channel, MediaVendor, Ttl};
 use crate::types::{RoomId, Seconds, Timestamp, Wallet};
 
 /// The numbers of free rooms. The defaults are those of `rooms-and-sessions.md` sections 4 and 8;
@@ -61,6 +61,9 @@ pub struct RoomPolicy {
     pub active_list_max: u32,
     /// How long events of a room are kept for whoever was away.
     pub events_kept_seconds: Seconds,
+    /// Whether the media vendor puts out whoever's token ends. Where it does not, whoever has neither
+    /// credit nor lease would go on for nothing, and so is evicted at once.
+    pub lease_ejects: bool,
     /// Whether the media vendor is asked to remove who has left.
     pub remove_from_channel: bool,
 }
@@ -80,7 +83,32 @@ impl Default for RoomPolicy {
             exhausted_max_seconds: Seconds::new(90),
             active_list_max: 50,
             events_kept_seconds: Seconds::new(3600),
+            lease_ejects: true,
             remove_from_channel: false,
+        }
+    }
+}
+
+impl RoomPolicy {
+    /// How long a seat without credit and without a lease is held.
+    #[must_use]
+    pub const fn exhausted_grace(&self) -> Seconds {
+        if self.lease_ejects {
+            self.exhausted_max_seconds
+        } else {
+            Seconds::ZERO
+        }
+    }
+
+    /// The same at a vendor: where the end of a token does not put its holder out, whoever leaves or
+    /// is evicted has to be removed, for nothing else would.
+    #[must_use]
+    pub const fn at(self, vendor: MediaVendor) -> Self {
+        let lease_ejects = vendor.expiry_ejects();
+        Self {
+            lease_ejects,
+            remove_from_channel: self.remove_from_channel || !lease_ejects,
+            ..self
         }
     }
 }

@@ -138,7 +138,7 @@ impl Seat {
             && self.lease_until < now
             && self
                 .exhausted_at
-                .is_some_and(|at| now.since(at) > policy.exhausted_max_seconds)
+                .is_some_and(|at| now.since(at) > policy.exhausted_grace())
     }
 
     /// The media channel of the stay.

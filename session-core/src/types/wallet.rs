@@ -63,6 +63,23 @@ impl Wallet {
         Ok(wallet)
     }
 
+    /// The first and the last four digits, for logs: enough to follow one, not enough to take it
+    /// elsewhere.
+    ///
+    /// ```
+    /// use session_core::types::Wallet;
+    ///
+    /// let wallet: Wallet = "0xeEA7a1D1fC57f9fa21a83a749aEA5ec824fa0D85".parse()?;
+    /// assert_eq!(wallet.shortened(), "0xeea7…0d85");
+    /// # Ok::<(), session_core::types::InvalidWallet>(())
+    /// ```
+    #[must_use]
+    pub fn shortened(self) -> String {
+        let [first, second, .., last_but_one, last] = self.0;
+        let ends = [[first, second], [last_but_one, last]].map(|end| encode_hex(&end));
+        alloc::format!("0x{}…{}", ends[0], ends[1])
+    }
+
     /// The address with the mixed-case checksum of EIP-55.
     #[must_use]
     pub fn to_eip55(self) -> String {

@@ -11,12 +11,16 @@ mod client;
 mod clock;
 mod crashes;
 mod database;
+mod drain;
+#[cfg(feature = "otlp")]
+mod otlp;
 mod outages;
 mod people;
 mod place;
 mod postgres;
 mod races;
 mod rooms;
+mod seen;
 mod server;
 mod settings;
 #[path = "../../../../session-sqlx/tests/support/mod.rs"]

@@ -34,6 +34,11 @@ impl Person {
         }
     }
 
+    /// What lets it in.
+    pub(crate) fn token(&self) -> &str {
+        &self.token
+    }
+
     /// How this wallet signs in with a nonce: a body for `/auth/verify`.
     pub(crate) fn signed(&self, nonce: &str) -> Value {
         let signature = self.signer.sign_prehash(&eip191::digest(nonce.as_bytes()));

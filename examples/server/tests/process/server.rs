@@ -149,6 +149,11 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
+    /// The status line and the headers.
+    pub(crate) fn head(&self) -> &str {
+        &self.head
+    }
+
     /// The value of a header.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.head
@@ -171,7 +176,9 @@ impl Server {
     pub(crate) fn start(folder: &Path, settings: &[(&str, &str)]) -> Self {
         let settings = [&[("SESSION_LISTEN", "127.0.0.1:0")], settings].concat();
         let mut process = Process::start(folder, &[], &settings);
-        let address = process.read_until("listening on http://");
+        let rest = process.read_until("listening on http://");
+        // In a log of JSON something follows.
+        let address = rest.split('"').next().unwrap_or_default().to_owned();
         Self { process, address }
     }
 

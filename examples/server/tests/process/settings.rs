@@ -75,6 +75,11 @@ fn a_setting_that_is_no_use_stops_the_start_and_is_named() {
         (&[("MEDIA_PROVIDER", "livekit")], "MEDIA_PROVIDER"),
         (&[("SESSION_STRICT", "on")], "SESSION_STRICT"),
         (&[("RPC_URL", "http://127.0.0.1:1")], "RPC_URL"),
+        // Without the feature there are no traces, and with it this is no address of a collector.
+        (
+            &[("OTEL_EXPORTER_OTLP_ENDPOINT", "https://a@b")],
+            "OTEL_EXPORTER_OTLP_ENDPOINT",
+        ),
         (&[("ENVIRONMENT", "staging")], "ENVIRONMENT"),
         (&[("JWT_SECRET", "short")], "JWT_SECRET"),
         (&[("AGORA_APP_ID", "xyz"), media[1]], "AGORA_APP_ID"),
