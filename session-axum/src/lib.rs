@@ -36,6 +36,7 @@ mod extract;
 mod guard;
 mod limits;
 mod observe;
+mod openapi;
 pub mod problem;
 mod routes;
 pub mod workers;
@@ -44,6 +45,7 @@ pub use clock::ProcessClock;
 pub use cors::CorsOrigins;
 pub use guard::AuthenticatedWallet;
 pub use limits::{Limits, Rate};
+pub use openapi::openapi_json;
 pub use routes::router;
 pub use workers::{Dispatch, Waker, Workers};
 

@@ -29,6 +29,8 @@ pub(crate) enum Task {
     },
     /// Read and validate the configuration and print it with secrets redacted.
     CheckConfig,
+    /// Print the OpenAPI document of the routes.
+    Openapi,
     /// One pass of every background worker; prints a JSON summary.
     Sweep {
         /// Required: there is no other way to sweep by hand.

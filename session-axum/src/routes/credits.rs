@@ -6,21 +6,38 @@ use axum::http::HeaderMap;
 use serde::Serialize;
 use session_core::ledger::VerifyCelo;
 use session_core::service::credits;
+use utoipa::ToSchema;
 
 use super::run;
 use crate::App;
 use crate::extract::{Caller, RawBody};
+use crate::openapi::refusals::refusals;
+use crate::openapi::{Once, schema};
 use crate::problem::Problem;
 
-#[derive(Serialize)]
+/// What is left is what was granted less what was consumed.
+#[derive(Serialize, ToSchema)]
 pub(crate) struct BalanceAnswer {
+    #[schema(value_type = schema::Seconds)]
     remaining_seconds: u64,
+    #[schema(value_type = schema::Seconds)]
     base_granted_seconds: u64,
+    #[schema(value_type = schema::Seconds)]
     bonus_granted_seconds: u64,
+    #[schema(value_type = schema::Seconds)]
     consumed_seconds: u64,
 }
 
-/// `GET /credits`
+refusals!(BalanceRefusals: [READ]);
+
+/// What a wallet has left
+///
+/// A wallet that was never granted anything has zeros.
+#[utoipa::path(
+    get, path = "/credits", tag = "credits", operation_id = "credits",
+    security(("access_token" = [])),
+    responses((status = 200, description = "The balance.", body = BalanceAnswer), BalanceRefusals)
+)]
 pub(crate) async fn balance(
     State(app): State<App>,
     Caller(wallet): Caller,
@@ -34,13 +51,24 @@ pub(crate) async fn balance(
     }))
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct VerifyAnswer {
+    /// Whether this call granted the bonus; only the first one does.
     granted: bool,
+    #[schema(value_type = schema::Seconds)]
     remaining_seconds: u64,
 }
 
-/// `POST /credits/verify-celo`; the body is not read.
+refusals!(VerifyRefusals: [COMMAND, CHAIN], NotVerified);
+
+/// Claim the bonus of a verified wallet
+///
+/// 1800 seconds, once for ever, for a wallet that the verification contract knows. No body is read.
+#[utoipa::path(
+    post, path = "/credits/verify-celo", tag = "credits", operation_id = "claim_bonus",
+    params(Once), security(("access_token" = [])),
+    responses((status = 200, description = "Verified.", body = VerifyAnswer), VerifyRefusals)
+)]
 pub(crate) async fn verify_celo(
     State(app): State<App>,
     Caller(wallet): Caller,

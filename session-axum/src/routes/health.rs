@@ -4,19 +4,45 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use serde_json::{Value, json};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::not_found;
 use crate::App;
+use crate::openapi::refusals::refusals;
 use crate::problem::{Code, Problem};
 
-/// `GET /health`: the process answers. Exactly this body.
-pub(crate) async fn health() -> Json<Value> {
-    Json(json!({"ok": true}))
+#[derive(Serialize, ToSchema)]
+pub(crate) struct HealthAnswer {
+    ok: bool,
 }
 
-/// `GET /ready`: the database answers and the workers beat; else 503 with the reasons.
-pub(crate) async fn ready(State(app): State<App>) -> Result<Json<Value>, Problem> {
+/// Whether the process lives
+///
+/// It answers, so it does.
+#[utoipa::path(
+    get, path = "/health", tag = "operation", operation_id = "health",
+    responses((status = 200, description = "It lives.", body = HealthAnswer))
+)]
+pub(crate) async fn health() -> Json<HealthAnswer> {
+    Json(HealthAnswer { ok: true })
+}
+
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ReadyAnswer {
+    ready: bool,
+}
+
+refusals!(ReadyRefusals: [], NotReady);
+
+/// Whether the server can work
+///
+/// The database answers and the workers beat; else 503, with the reasons.
+#[utoipa::path(
+    get, path = "/ready", tag = "operation", operation_id = "ready",
+    responses((status = 200, description = "It can work.", body = ReadyAnswer), ReadyRefusals)
+)]
+pub(crate) async fn ready(State(app): State<App>) -> Result<Json<ReadyAnswer>, Problem> {
     let mut reasons = Vec::new();
     if let Err(error) = app.ports().store.ping().await {
         tracing::warn!(%error, "not ready");
@@ -29,14 +55,23 @@ pub(crate) async fn ready(State(app): State<App>) -> Result<Json<Value>, Problem
         reasons.push("a worker has ended");
     }
     if reasons.is_empty() {
-        Ok(Json(json!({"ready": true})))
+        Ok(Json(ReadyAnswer { ready: true }))
     } else {
         let problem = Problem::new(Code::NotReady).with("ready", false);
         Err(problem.with("reasons", reasons))
     }
 }
 
-/// `GET /metrics`, where the host wants it here.
+/// Metrics of the process
+///
+/// In the text format of Prometheus. Where they are served elsewhere or not at all this is 404.
+#[utoipa::path(
+    get, path = "/metrics", tag = "operation", operation_id = "metrics",
+    responses(
+        (status = 200, description = "Counters and histograms.", body = String),
+        (status = 404, description = "Not here.", body = String),
+    )
+)]
 pub(crate) async fn metrics(State(app): State<App>) -> Response {
     let Some(text) = app.metrics() else {
         return not_found().await;

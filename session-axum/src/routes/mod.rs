@@ -11,30 +11,19 @@ use axum::extract::Request;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
 use session_core::service::{Command, execute_once};
 use session_core::types::Wallet;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::extract::RawBody;
 use crate::problem::Problem;
-use crate::{App, cors, guard, limits, observe};
+use crate::{App, cors, guard, limits, observe, openapi};
 
 /// All routes of the systems that are built so far. Nestable.
 pub fn router(app: App) -> Router {
-    let routes = Router::new()
-        .route("/health", get(health::health))
-        .route("/ready", get(health::ready))
-        .route("/metrics", get(health::metrics))
-        .route("/auth/nonce", post(auth::nonce))
-        .route("/auth/verify", post(auth::verify))
-        .route("/credits", get(credits::balance))
-        .route("/credits/verify-celo", post(credits::verify_celo))
-        .route("/rooms/active", get(rooms::active))
-        .route("/rooms/create", post(rooms::create))
-        .route("/rooms/join", post(rooms::join))
-        .route("/rooms/heartbeat", post(rooms::heartbeat))
-        .route("/rooms/token/renew", post(rooms::renew))
-        .route("/rooms/leave", post(rooms::leave))
+    let (routes, _) = documented().split_for_parts();
+    let routes = routes
         .fallback(not_found)
         .method_not_allowed_fallback(not_found)
         .with_state(app.clone());
@@ -46,6 +35,25 @@ pub fn router(app: App) -> Router {
         .layer(from_fn_with_state(app.clone(), cors::layer))
         .layer(from_fn_with_state(app, observe::layer))
         .layer(from_fn(head_without_body))
+}
+
+/// The routes with what they promise: see [`openapi`] on how to add one.
+pub(crate) fn documented() -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(openapi::frame())
+        .routes(routes!(health::health))
+        .routes(routes!(health::ready))
+        .routes(routes!(health::metrics))
+        .routes(routes!(openapi::serve))
+        .routes(routes!(auth::nonce))
+        .routes(routes!(auth::verify))
+        .routes(routes!(credits::balance))
+        .routes(routes!(credits::verify_celo))
+        .routes(routes!(rooms::active))
+        .routes(routes!(rooms::create))
+        .routes(routes!(rooms::join))
+        .routes(routes!(rooms::heartbeat))
+        .routes(routes!(rooms::renew))
+        .routes(routes!(rooms::leave))
 }
 
 /// Unknown paths and methods alike, text and all as recorded.

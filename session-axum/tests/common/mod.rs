@@ -6,6 +6,8 @@
     reason = "a part of each test file"
 )]
 
+pub mod document;
+
 use std::sync::Arc;
 
 use axum::Router;
@@ -78,15 +80,19 @@ impl Server {
         }
     }
 
+    /// Sends a request; the answer is one that the document promises.
     pub async fn send(&self, request: Request<Body>) -> Answer {
+        let (method, uri) = (request.method().clone(), request.uri().clone());
         let response = self.routes.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
-        Answer {
+        let answer = Answer {
             status: parts.status,
             headers: parts.headers,
             text: String::from_utf8(bytes.to_vec()).unwrap(),
-        }
+        };
+        document::check(&method, &uri, &answer);
+        answer
     }
 
     pub async fn raw(

@@ -257,3 +257,12 @@ fn a_database_in_a_folder_that_is_not_there_is_said_in_a_sentence() {
     }
     assert!(!folder.path().join("missing").exists(), "no folder is made");
 }
+
+#[test]
+fn the_openapi_document_is_printed_whatever_the_settings_are() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (code, text) = run(folder.path(), &["openapi"], &[("JWT_SECRET", "short")]);
+    assert_eq!(code, Some(0), "{text}");
+    let file = include_str!("../../../../docs/openapi.json");
+    assert_eq!(text, file.trim_end());
+}
