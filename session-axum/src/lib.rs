@@ -9,6 +9,10 @@
 //! | [`problem`] | every refusal and error as HTTP, in one table |
 //! | [`workers`] | the loops that meter, evict, close, expire and deliver |
 //!
+//! | feature | adds |
+//! | --- | --- |
+//! | `pages` | `App::with_pages`: pages for people, with an API reference |
+//!
 //! ```
 //! use std::sync::Arc;
 //!
@@ -39,6 +43,8 @@ mod observe;
 mod openapi;
 pub mod problem;
 mod routes;
+#[cfg(feature = "pages")]
+mod site;
 pub mod workers;
 
 pub use clock::ProcessClock;
@@ -77,6 +83,8 @@ struct Shared {
     pulse: Option<Pulse>,
     metrics: Option<MetricsText>,
     receipt_key: Option<Arc<LocalSigner>>,
+    #[cfg(feature = "pages")]
+    has_pages: bool,
 }
 
 /// Renders the metrics of the process.
@@ -106,6 +114,8 @@ impl App {
             pulse: None,
             metrics: None,
             receipt_key: None,
+            #[cfg(feature = "pages")]
+            has_pages: false,
         };
         Self {
             shared: Arc::new(shared),
@@ -156,6 +166,17 @@ impl App {
         })
     }
 
+    /// The same with pages for people: `/`, which links the rest, and `/docs`, an API reference
+    /// that loads nothing from elsewhere.
+    #[cfg(feature = "pages")]
+    #[must_use]
+    pub fn with_pages(self) -> Self {
+        self.change(|shared| Shared {
+            has_pages: true,
+            ..shared
+        })
+    }
+
     fn change(self, change: impl FnOnce(Shared) -> Shared) -> Self {
         let shared = Arc::unwrap_or_clone(self.shared);
         Self {
@@ -191,6 +212,11 @@ impl App {
     fn receipt(&self, receipt: &StayReceipt) -> Option<String> {
         let key = self.shared.receipt_key.as_ref()?;
         Some(receipt.sign(key))
+    }
+
+    #[cfg(feature = "pages")]
+    fn has_pages(&self) -> bool {
+        self.shared.has_pages
     }
 
     fn pulse(&self) -> Option<&Pulse> {

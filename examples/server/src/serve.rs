@@ -52,7 +52,8 @@ pub(crate) async fn serve(config: &Config) -> Result<(), Failure> {
     let keys = Arc::new(config.jwt_keys.clone());
     let mut app = App::new(parts.ports.clone(), Arc::new(media), keys)
         .with_cors(config.cors_origins.clone())
-        .with_workers(&workers);
+        .with_workers(&workers)
+        .with_pages();
     if let Some(key) = &config.receipt_key {
         tracing::info!("receipts are signed by {}", key.wallet());
         app = app.with_receipts(key.clone());
@@ -147,7 +148,7 @@ fn announce(config: &Config, address: SocketAddr) {
         tracing::warn!("fake: {fake}");
     }
     tracing::info!("listening on http://{address}");
-    tracing::info!("open http://{address}/health and http://{address}/rooms/active");
+    tracing::info!("open http://{address}/ and http://{address}/docs");
 }
 
 /// Accepts connections until `stop`; those that are still open are handed back.

@@ -242,7 +242,7 @@ fn complete_operation(operation: &mut Operation, shared: &mut Components) {
             name_request(answer);
         }
     }
-    for (status, codes) in refusals::by_status(codes) {
+    for (status, codes) in refusals::by_status(&codes) {
         let (name, mut answer) = refusals::answer(&codes);
         name_request(&mut answer);
         if matches!(

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};
-use utoipa::openapi::example::Example;
+use utoipa::openapi::example::ExampleBuilder;
 use utoipa::openapi::extensions::ExtensionsBuilder;
 use utoipa::openapi::schema::{AllOfBuilder, Schema};
 use utoipa::openapi::{Content, ObjectBuilder, Ref, RefOr, Response, Type};
@@ -44,11 +44,13 @@ pub(crate) use refusals;
 
 /// Answers that only say which codes they can carry; [`take`] reads them.
 pub(crate) fn marked(sets: &[&[Code]]) -> BTreeMap<String, RefOr<Response>> {
-    let answers = by_status(sets.concat()).into_iter().map(|(status, codes)| {
-        let mut answer = Response::new(String::new());
-        answer.extensions = Some(ExtensionsBuilder::new().add(CODES, names(&codes)).build());
-        (status.as_str().to_owned(), RefOr::T(answer))
-    });
+    let answers = by_status(&sets.concat())
+        .into_iter()
+        .map(|(status, codes)| {
+            let mut answer = Response::new(String::new());
+            answer.extensions = Some(ExtensionsBuilder::new().add(CODES, names(&codes)).build());
+            (status.as_str().to_owned(), RefOr::T(answer))
+        });
     answers.collect()
 }
 
@@ -64,7 +66,7 @@ pub(super) fn take(answer: &Response, codes: &mut Vec<Code>) -> bool {
 }
 
 /// The codes of each status, each once, in the order of the table.
-pub(super) fn by_status(codes: Vec<Code>) -> BTreeMap<StatusCode, Vec<Code>> {
+pub(super) fn by_status(codes: &[Code]) -> BTreeMap<StatusCode, Vec<Code>> {
     let mut groups: BTreeMap<StatusCode, Vec<Code>> = BTreeMap::new();
     for code in Code::ALL.iter().filter(|code| codes.contains(code)) {
         groups.entry(code.status()).or_default().push(*code);
@@ -74,34 +76,35 @@ pub(super) fn by_status(codes: Vec<Code>) -> BTreeMap<StatusCode, Vec<Code>> {
 
 /// The answer of one status with any of these codes, and its name among the components.
 pub(super) fn answer(codes: &[Code]) -> (String, Response) {
+    let names: Vec<_> = codes.iter().map(|code| code.name()).collect();
     let lines = codes
         .iter()
         .map(|code| format!("`{}`: {}.", code.name(), code.message()));
     let mut answer = Response::new(lines.collect::<Vec<_>>().join("\n\n"));
-    let bodies: [(&str, &str, fn(&Problem) -> Value); 2] = [
-        ("application/json", "Error", |problem| {
-            problem.recorded_body(EXAMPLE_ID)
-        }),
-        ("application/problem+json", "Problem", |problem| {
-            problem.rfc9457_body(EXAMPLE_ID)
-        }),
-    ];
-    for (media_type, schema, body) in bodies {
-        let mut content = Content::new(Some(narrowed(schema, codes)));
-        for code in codes {
-            let mut example = Example::new();
-            example.value = Some(body(&example_of(*code)));
-            content
-                .examples
-                .insert(code.name().to_owned(), RefOr::T(example));
-        }
-        answer
-            .content
-            .insert(media_type.to_owned(), RefOr::T(content));
-    }
-    answer.extensions = Some(ExtensionsBuilder::new().add(CODES, names(codes)).build());
-    let names: Vec<_> = codes.iter().map(|code| code.name()).collect();
+    let plain = |problem: &Problem| problem.recorded_body(EXAMPLE_ID);
+    answer.content.insert(
+        "application/json".to_owned(),
+        content("Error", codes, plain).into(),
+    );
+    let rfc9457 = |problem: &Problem| problem.rfc9457_body(EXAMPLE_ID);
+    answer.content.insert(
+        "application/problem+json".to_owned(),
+        content("Problem", codes, rfc9457).into(),
+    );
+    answer.extensions = Some(ExtensionsBuilder::new().add(CODES, names.clone()).build());
     (names.join("."), answer)
+}
+
+/// A body of this schema with any of these codes, and an example of each.
+fn content(schema: &str, codes: &[Code], body: impl Fn(&Problem) -> Value) -> Content {
+    let mut content = Content::new(Some(narrowed(schema, codes)));
+    for code in codes {
+        let example = ExampleBuilder::new().value(Some(body(&example_of(*code))));
+        content
+            .examples
+            .insert(code.name().to_owned(), example.build().into());
+    }
+    content
 }
 
 /// The request's id in examples.

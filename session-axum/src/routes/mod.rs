@@ -23,6 +23,12 @@ use crate::{App, cors, guard, limits, observe, openapi};
 /// All routes of the systems that are built so far. Nestable.
 pub fn router(app: App) -> Router {
     let (routes, _) = documented().split_for_parts();
+    #[cfg(feature = "pages")]
+    let routes = if app.has_pages() {
+        routes.merge(crate::site::routes())
+    } else {
+        routes
+    };
     let routes = routes
         .fallback(not_found)
         .method_not_allowed_fallback(not_found)
@@ -57,7 +63,7 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
 }
 
 /// Unknown paths and methods alike, text and all as recorded.
-async fn not_found() -> Response {
+pub(crate) async fn not_found() -> Response {
     let media_type = [(header::CONTENT_TYPE, "text/plain; charset=UTF-8")];
     (StatusCode::NOT_FOUND, media_type, "404 Not Found").into_response()
 }

@@ -34,8 +34,8 @@ fn with_nothing_set_it_serves_and_says_what_is_fake_and_what_to_open() {
         );
     }
     let pages = server.process.read_until("open ");
-    let health = format!("http://{}/health", server.address);
-    assert!(pages.contains(&health), "nothing to open: {pages}");
+    let docs = format!("http://{}/docs", server.address);
+    assert!(pages.contains(&docs), "nothing to open: {pages}");
     assert!(folder.path().join("session.db").exists());
     assert_eq!(server.get("/health").body, r#"{"ok":true}"#);
     let ready = server.get("/ready");
