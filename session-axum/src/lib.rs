@@ -9,6 +9,10 @@
 //! | [`problem`] | every refusal and error as HTTP, in one table |
 //! | [`workers`] | the loops that meter, evict, close, expire and deliver |
 //!
+//! | feature | adds |
+//! | --- | --- |
+//! | `pages` | `App::with_pages`: pages for people, with an API reference |
+//!
 //! ```
 //! use std::sync::Arc;
 //!
@@ -41,11 +45,14 @@ mod limits;
 mod measure;
 mod metric;
 mod observe;
+mod openapi;
 mod page;
 pub mod problem;
 mod revoked;
 mod routes;
 mod shown;
+#[cfg(feature = "pages")]
+mod site;
 mod store;
 pub mod workers;
 
@@ -53,6 +60,7 @@ pub use clock::ProcessClock;
 pub use cors::CorsOrigins;
 pub use guard::AuthenticatedWallet;
 pub use limits::{Limits, Rate};
+pub use openapi::openapi_json;
 pub use routes::router;
 pub use store::ObservedStore;
 pub use workers::{Dispatch, Waker, Workers};
@@ -97,6 +105,8 @@ struct Shared {
     pulse: Option<Pulse>,
     metrics: Option<MetricsText>,
     receipt_key: Option<Arc<LocalSigner>>,
+    #[cfg(feature = "pages")]
+    has_pages: bool,
 }
 
 /// Renders the metrics of the process.
@@ -132,6 +142,8 @@ impl App {
             pulse: None,
             metrics: None,
             receipt_key: None,
+            #[cfg(feature = "pages")]
+            has_pages: false,
         };
         Self {
             shared: Arc::new(shared),
@@ -242,6 +254,17 @@ impl App {
         })
     }
 
+    /// The same with pages for people: `/`, which links the rest, and `/docs`, an API reference
+    /// that loads nothing from elsewhere.
+    #[cfg(feature = "pages")]
+    #[must_use]
+    pub fn with_pages(self) -> Self {
+        self.change(|shared| Shared {
+            has_pages: true,
+            ..shared
+        })
+    }
+
     fn change(self, change: impl FnOnce(Shared) -> Shared) -> Self {
         let shared = Arc::unwrap_or_clone(self.shared);
         Self {
@@ -312,6 +335,11 @@ impl App {
     fn receipt(&self, receipt: &StayReceipt) -> Option<String> {
         let key = self.shared.receipt_key.as_ref()?;
         Some(receipt.sign(key))
+    }
+
+    #[cfg(feature = "pages")]
+    fn has_pages(&self) -> bool {
+        self.shared.has_pages
     }
 
     fn pulse(&self) -> Option<&Pulse> {

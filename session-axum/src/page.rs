@@ -5,6 +5,7 @@ use axum::http::request::Parts;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
+use utoipa::IntoParams;
 
 use crate::problem::{Code, Problem};
 
@@ -21,6 +22,19 @@ const VERSION: &str = "1";
 #[derive(Deserialize)]
 struct Asked {
     limit: Option<String>,
+    cursor: Option<String>,
+}
+
+/// How a page is asked for.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[allow(dead_code, reason = "they are only described")]
+pub(crate) struct PageParams {
+    /// Items at most.
+    #[param(minimum = 1, maximum = 100, default = 25)]
+    limit: Option<u32>,
+    /// What `next_cursor` of the page before said.
+    #[param(max_length = 256)]
     cursor: Option<String>,
 }
 

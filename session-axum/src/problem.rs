@@ -250,7 +250,7 @@ impl Problem {
         }
     }
 
-    fn recorded_body(&self, request_id: &str) -> Value {
+    pub(crate) fn recorded_body(&self, request_id: &str) -> Value {
         let mut body = Map::new();
         body.insert("error".to_owned(), json!(self.code.error()));
         body.extend(self.extra.clone());
@@ -260,7 +260,7 @@ impl Problem {
         Value::Object(body)
     }
 
-    fn rfc9457_body(&self, request_id: &str) -> Value {
+    pub(crate) fn rfc9457_body(&self, request_id: &str) -> Value {
         let mut body = self.extra.clone();
         body.insert(
             "type".to_owned(),

@@ -305,3 +305,45 @@ async fn without_a_key_there_are_no_receipts() {
     let refused = server.post("/rooms/leave", wallet, stay).await;
     assert_eq!(refused.json().get("details"), None);
 }
+
+#[tokio::test]
+async fn a_token_of_livekit_says_where_to_bring_it() {
+    use session_core::media::livekit::{
+        ApiCredentials, ApiKey, ApiKeys, ApiSecret, LiveKitIssuer, ServerUrl,
+    };
+    use session_core::ports::Clock;
+
+    let credentials = ApiCredentials {
+        key: ApiKey::parse("APIkey").unwrap(),
+        secret: ApiSecret::parse("a secret of some length").unwrap(),
+    };
+    let url = ServerUrl::parse("wss://media.example").unwrap();
+    let issuer = LiveKitIssuer::new(credentials.clone(), url);
+    let server = Server::of(|bench| {
+        let keys = Arc::new(common::keys());
+        session_axum::App::new(bench.ports.clone(), Arc::new(issuer), keys)
+    });
+    let host = server.funded(1, 1800).await;
+    let room = server.room(host).await;
+    let joined = server
+        .post("/rooms/join", host, json!({ "room_id": room }))
+        .await
+        .json();
+    let uid = joined["agora_uid"].as_u64().unwrap().to_string();
+    let media = json!({
+        "provider": "livekit", "url": "wss://media.example", "identity": uid,
+    });
+    assert_eq!(joined["media"], media);
+    let stay = json!({ "room_id": room, "connection_id": joined["connection_id"] });
+    server.bench.clock.advance(Seconds::new(45));
+    let renewed = server.post("/rooms/token/renew", host, stay).await.json();
+    assert_eq!(renewed["media"], media);
+    let keys = ApiKeys::new(vec![credentials]).unwrap();
+    let now = server.bench.clock.now();
+    for (answer, expected) in [(&joined, 45), (&renewed, 90)] {
+        let token = answer["agora_token"].as_str().unwrap();
+        let claims = keys.verify(token, now, Seconds::ZERO).unwrap();
+        assert_eq!(claims.identity(), Some(uid.as_str()));
+        assert_eq!(claims.exp.since(now), Seconds::new(expected));
+    }
+}

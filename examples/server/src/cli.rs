@@ -29,6 +29,8 @@ pub(crate) enum Task {
     },
     /// Read and validate the configuration and print it with secrets redacted.
     CheckConfig,
+    /// Print the OpenAPI document of the routes.
+    Openapi,
     /// One pass of every background worker; prints a JSON summary.
     Sweep {
         /// Required: there is no other way to sweep by hand.
@@ -52,6 +54,27 @@ pub(crate) struct Flags {
     /// 32 hex digits [env AGORA_APP_ID].
     #[arg(long, global = true, value_name = "HEX")]
     pub(crate) agora_app_id: Option<String>,
+    /// `agora` or `livekit` [env MEDIA_PROVIDER, default agora].
+    #[arg(long, global = true)]
+    pub(crate) media_provider: Option<String>,
+    /// The LiveKit server, such as wss://media.example [env LIVEKIT_URL].
+    #[arg(long, global = true, value_name = "URL")]
+    pub(crate) livekit_url: Option<String>,
+    /// [env LIVEKIT_API_KEY].
+    #[arg(long, global = true, value_name = "KEY")]
+    pub(crate) livekit_api_key: Option<String>,
+    /// Where clients find this server, such as https://voice.example [env PUBLIC_BASE_URL].
+    #[arg(long, global = true, value_name = "URL")]
+    pub(crate) public_base_url: Option<String>,
+    /// Whose wallets sign in by message [env CHAIN_ID].
+    #[arg(long, global = true, value_name = "NUMBER")]
+    pub(crate) chain_id: Option<String>,
+    /// Take the sign-in of long ago, `on` or `off` [env SESSION_LEGACY_AUTH, default off].
+    #[arg(long, global = true, value_name = "SWITCH")]
+    pub(crate) legacy_auth: Option<String>,
+    /// The stricter rules on the recorded routes, `on` or `off` [env SESSION_STRICT, default off].
+    #[arg(long, global = true, value_name = "SWITCH")]
+    pub(crate) strict: Option<String>,
     /// Added to the system clock; development only [env SESSION_CLOCK_OFFSET_SECONDS].
     #[arg(
         long,

@@ -12,7 +12,6 @@ use std::time::Duration;
 use session_axum::CorsOrigins;
 use session_core::auth::JwtKeys;
 use session_core::crypto::{LocalSigner, Secret};
-use session_core::media::agora::{AppCertificate, AppId};
 use session_core::types::decode_hex_array;
 use thiserror::Error;
 use tracing_subscriber::layer::SubscriberExt;
@@ -22,8 +21,10 @@ use tracing_subscriber::{EnvFilter, Layer, fmt as lines};
 use crate::cli::Flags;
 use crate::database::Database;
 use crate::failpoints::Failpoints;
+use crate::media::Media;
 use crate::otlp::{Boxed, Endpoint};
 use crate::secrets::{DevSecrets, Keeping, SecretError, read_secret};
+use crate::sign_in::SignIn;
 
 const LISTEN_DEFAULT: &str = "127.0.0.1:3338";
 pub(crate) const SHUTDOWN_SECONDS_DEFAULT: u64 = 20;
@@ -68,18 +69,17 @@ pub(crate) struct Config {
     pub(crate) listen: SocketAddr,
     pub(crate) metrics_listen: Option<SocketAddr>,
     pub(crate) database: Database,
-    pub(crate) app_id: AppId,
-    pub(crate) certificate: AppCertificate,
+    pub(crate) media: Media,
     pub(crate) jwt_keys: JwtKeys,
     pub(crate) cors_origins: CorsOrigins,
+    pub(crate) sign_in: SignIn,
+    pub(crate) is_strict: bool,
     pub(crate) clock_offset_seconds: i64,
     pub(crate) failpoints: Failpoints,
     pub(crate) shutdown: Duration,
     pub(crate) log: Log,
     /// Where spans of requests go.
     pub(crate) traces: Endpoint,
-    /// Whether the media credentials were drawn, so that no media vendor knows them.
-    pub(crate) is_media_drawn: bool,
     /// Whether the token secret was drawn.
     pub(crate) is_jwt_drawn: bool,
     /// What receipts and exports are signed with; without it there are none.
@@ -100,6 +100,8 @@ impl Config {
             .map(|text| parse("METRICS_LISTEN", &text, "an address such as 127.0.0.1:9100"))
             .transpose()?;
         let cors_origins = cors_origins(flags)?;
+        let sign_in = SignIn::read(flags, environment, listen)?;
+        let is_strict = switch("SESSION_STRICT", flags.strict.as_ref())?;
         let clock_offset_seconds = clock_offset(flags, environment)?;
         let failpoints = failpoints(flags, environment)?;
         let shutdown = shutdown(flags)?;
@@ -111,23 +113,23 @@ impl Config {
             Environment::Production => None,
         };
         let (jwt_keys, is_jwt_drawn) = jwt_keys(environment, dev.as_mut())?;
-        let (app_id, certificate, is_media_drawn) = media(flags, dev.as_mut())?;
+        let media = Media::read(flags, environment, dev.as_mut())?;
         let (receipt_key, is_receipt_key_drawn) = receipt_key(dev.as_mut())?;
         Ok(Self {
             environment,
             listen,
             metrics_listen,
             database,
-            app_id,
-            certificate,
+            media,
             jwt_keys,
             cors_origins,
+            sign_in,
+            is_strict,
             clock_offset_seconds,
             failpoints,
             shutdown,
             log,
             traces,
-            is_media_drawn,
             is_jwt_drawn,
             receipt_key,
             is_receipt_key_drawn,
@@ -141,9 +143,7 @@ impl Config {
             fakes.push("the name registry: every wallet owns a primary name");
             fakes.push("the verification mirror: every wallet is verified");
         }
-        if self.is_media_drawn {
-            fakes.push("the media credentials: drawn at random, so tokens open no real channel");
-        }
+        fakes.extend(self.media.fake());
         if self.is_jwt_drawn {
             fakes.push("the token secret: drawn at random and kept beside the database");
         }
@@ -189,8 +189,8 @@ impl fmt::Display for Config {
         writeln!(f, "DATABASE_URL={}", self.database)?;
         writeln!(f, "SESSION_DB_POOLER={}", on_off(self.database.pooler()))?;
         writeln!(f, "JWT_SECRET={}", drawn(self.is_jwt_drawn))?;
-        writeln!(f, "AGORA_APP_ID={}", self.app_id.as_str())?;
-        writeln!(f, "AGORA_APP_CERTIFICATE={}", drawn(self.is_media_drawn))?;
+        write!(f, "{}{}", self.sign_in, self.media)?;
+        writeln!(f, "SESSION_STRICT={}", on_off(self.is_strict))?;
         match &self.receipt_key {
             Some(key) => writeln!(
                 f,
@@ -224,7 +224,7 @@ impl fmt::Display for Config {
     }
 }
 
-const fn on_off(is_on: bool) -> &'static str {
+pub(crate) const fn on_off(is_on: bool) -> &'static str {
     if is_on { "on" } else { "off" }
 }
 
@@ -259,14 +259,6 @@ fn refuse_unbuilt() -> Result<(), ConfigError> {
             return Err(invalid(
                 name,
                 "this build cannot read a chain yet".to_owned(),
-            ));
-        }
-    }
-    for (name, built) in [("MEDIA_PROVIDER", "agora"), ("SESSION_STRICT", "off")] {
-        if setting(name, None)?.is_some_and(|value| value != built) {
-            return Err(invalid(
-                name,
-                "this build does not have that yet".to_owned(),
             ));
         }
     }
@@ -335,36 +327,6 @@ fn check_jwt_secret(secret: &str, environment: Environment) -> Result<(), String
         ));
     }
     Ok(())
-}
-
-fn media(
-    flags: &Flags,
-    dev: Option<&mut DevSecrets>,
-) -> Result<(AppId, AppCertificate, bool), ConfigError> {
-    let id = setting("AGORA_APP_ID", flags.agora_app_id.as_ref())?;
-    let certificate = read_secret("AGORA_APP_CERTIFICATE")?;
-    let (id, certificate, is_drawn) = match (id, certificate, dev) {
-        (Some(id), Some(certificate), _) => (id, certificate, false),
-        (None, None, Some(dev)) => (dev.agora_app_id()?, dev.agora_app_certificate()?, true),
-        (None, _, _) => {
-            return Err(ConfigError::Missing {
-                name: "AGORA_APP_ID",
-                why: "media tokens need it",
-            });
-        }
-        (Some(_), None, _) => {
-            let why = "media tokens are signed with it";
-            return Err(ConfigError::Missing {
-                name: "AGORA_APP_CERTIFICATE",
-                why,
-            });
-        }
-    };
-    let why = || "not 32 hex digits".to_owned();
-    let id = AppId::parse(&id).map_err(|_| invalid("AGORA_APP_ID", why()))?;
-    let certificate =
-        AppCertificate::parse(&certificate).map_err(|_| invalid("AGORA_APP_CERTIFICATE", why()))?;
-    Ok((id, certificate, is_drawn))
 }
 
 /// The first of several keys signs. The others are checked, so that a slip is not found only when
@@ -490,7 +452,16 @@ pub(crate) fn setting(
     }
 }
 
-fn parse<T: std::str::FromStr>(
+/// A setting that is `on` or `off`.
+pub(crate) fn switch(name: &'static str, flag: Option<&String>) -> Result<bool, ConfigError> {
+    match setting(name, flag)?.as_deref() {
+        None | Some("off") => Ok(false),
+        Some("on") => Ok(true),
+        Some(_) => Err(invalid(name, "not on or off".to_owned())),
+    }
+}
+
+pub(crate) fn parse<T: std::str::FromStr>(
     name: &'static str,
     text: &str,
     what: &str,

@@ -22,10 +22,12 @@ mod database;
 #[cfg(test)]
 mod defaults;
 mod failpoints;
+mod media;
 mod otlp;
 mod parts;
 mod secrets;
 mod serve;
+mod sign_in;
 
 use std::process::ExitCode;
 
@@ -46,8 +48,15 @@ fn main() -> ExitCode {
             return ExitCode::from(code);
         }
     };
+    // A fact about the program, whatever its settings are.
+    if matches!(cli.task, Some(Task::Openapi)) {
+        print!("{}", session_axum::openapi_json());
+        return ExitCode::SUCCESS;
+    }
     let keeping = match cli.task {
-        Some(Task::Audit | Task::CheckConfig | Task::Export { .. }) => Keeping::OnlyRead,
+        Some(Task::Audit | Task::CheckConfig | Task::Export { .. } | Task::Openapi) => {
+            Keeping::OnlyRead
+        }
         None | Some(Task::Serve | Task::Migrate | Task::Sweep { .. }) => Keeping::Kept,
     };
     let config = match Config::read(&cli.settings, keeping) {
@@ -89,7 +98,7 @@ fn main() -> ExitCode {
             Task::Audit => audit::audit(&config).await,
             Task::Export { room } => audit::export(&config, room).await,
             Task::Sweep { once: _ } => serve::sweep_once(&config).await,
-            Task::CheckConfig => Ok(()),
+            Task::CheckConfig | Task::Openapi => Ok(()),
         }
     });
     traces.end();

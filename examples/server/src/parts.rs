@@ -48,7 +48,7 @@ impl Parts {
             verifications,
             effects: Arc::new(Unconfigured),
             dispatcher: Arc::new(Dispatch::waiting(DISPATCH_WAIT)),
-            policy: Policy::default(),
+            policy: policy(config),
         };
         let worker_ports = Ports {
             store: worker_store,
@@ -65,6 +65,13 @@ impl Parts {
     pub(crate) async fn close(self) {
         self.database.close().await;
     }
+}
+
+/// The numbers of the rules: the defaults, as they are at the media vendor.
+fn policy(config: &Config) -> Policy {
+    let mut policy = Policy::default();
+    policy.rooms = policy.rooms.at(config.media.vendor());
+    policy
 }
 
 fn outside(environment: Environment) -> (Arc<dyn NameRegistry>, Arc<dyn VerificationMirror>) {

@@ -17,7 +17,6 @@ use hyper_util::server::graceful::GracefulShutdown;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use serde_json::json;
 use session_axum::{App, Workers, router, workers};
-use session_core::media::agora::AgoraIssuer;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Semaphore;
@@ -50,14 +49,24 @@ pub(crate) async fn serve(config: &Config) -> Result<(), Failure> {
     }
     let parts = Parts::open(config).await?;
     let workers = Workers::start(parts.worker_ports.clone()).await?;
-    let media = AgoraIssuer::new(config.app_id.clone(), config.certificate.clone());
     let keys = Arc::new(config.jwt_keys.clone());
-    let mut app = App::new(parts.ports.clone(), Arc::new(media), keys)
+    let mut app = App::new(parts.ports.clone(), config.media.issuer(), keys)
+        .with_audience(config.sign_in.audience.clone())
         .with_cors(config.cors_origins.clone())
-        .with_workers(&workers);
+        .with_workers(&workers)
+        .with_pages();
     if let Some(key) = &config.receipt_key {
         tracing::info!("receipts are signed by {}", key.wallet());
         app = app.with_receipts(key.clone());
+    }
+    if let Some(party) = &config.sign_in.party {
+        app = app.with_siwe(party.clone());
+    }
+    if config.sign_in.takes_timestamps {
+        app = app.with_timestamp_sign_in();
+    }
+    if config.is_strict {
+        app = app.strict();
     }
     if config.environment == Environment::Development {
         app = app.with_metrics(move || metrics.render());
@@ -72,7 +81,8 @@ pub(crate) async fn serve(config: &Config) -> Result<(), Failure> {
             _ = interrupt.recv() => {}
         }
     };
-    let connections = accept(listener, &router(app), told()).await;
+    let connections = accept(listener, &router(app.clone()), told()).await;
+    app.end_streams();
     tracing::info!("draining");
     // Whatever has not ended by then comes up again when its claim ends; who is told twice is in
     // a hurry.
@@ -153,7 +163,7 @@ fn announce(config: &Config, address: SocketAddr) {
         tracing::warn!("fake: {fake}");
     }
     tracing::info!("listening on http://{address}");
-    tracing::info!("open http://{address}/health and http://{address}/rooms/active");
+    tracing::info!("open http://{address}/ and http://{address}/docs");
 }
 
 /// Accepts connections until `stop`; those that are still open are handed back.

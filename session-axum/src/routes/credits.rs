@@ -8,22 +8,39 @@ use session_core::changeset::{Entry, Fact};
 use session_core::ledger::{Reference, VerifyCelo};
 use session_core::service::{credit_entries, credits};
 use session_core::types::{ConnectionId, EntryId, Timestamp};
+use utoipa::ToSchema;
 
 use super::run;
 use crate::App;
 use crate::extract::{Caller, RawBody};
-use crate::page::{Cursor, Page};
+use crate::openapi::refusals::refusals;
+use crate::openapi::{Once, schema};
+use crate::page::{Cursor, Page, PageParams};
 use crate::problem::{Code, Problem};
 
-#[derive(Serialize)]
+/// What is left is what was granted less what was consumed.
+#[derive(Serialize, ToSchema)]
 pub(crate) struct BalanceAnswer {
+    #[schema(value_type = schema::Seconds)]
     remaining_seconds: u64,
+    #[schema(value_type = schema::Seconds)]
     base_granted_seconds: u64,
+    #[schema(value_type = schema::Seconds)]
     bonus_granted_seconds: u64,
+    #[schema(value_type = schema::Seconds)]
     consumed_seconds: u64,
 }
 
-/// `GET /credits`
+refusals!(BalanceRefusals: [READ]);
+
+/// What a wallet has left
+///
+/// A wallet that was never granted anything has zeros.
+#[utoipa::path(
+    get, path = "/credits", tag = "credits", operation_id = "credits",
+    security(("access_token" = [])),
+    responses((status = 200, description = "The balance.", body = BalanceAnswer), BalanceRefusals)
+)]
 pub(crate) async fn balance(
     State(app): State<App>,
     Caller(wallet): Caller,
@@ -37,23 +54,45 @@ pub(crate) async fn balance(
     }))
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct CreditEventsAnswer {
     items: Vec<CreditEvent>,
+    /// Where the next page begins; null on the last one.
     next_cursor: Option<String>,
 }
 
-#[derive(Serialize)]
-struct CreditEvent {
+#[derive(Serialize, ToSchema)]
+pub(crate) struct CreditEvent {
+    /// The entry of the journal that tells of it.
+    #[schema(value_type = String, pattern = "^[0-9a-f]{32}$")]
     event_id: EntryId,
+    /// Why: `debit_usage`, `grant_base`, `grant_celo_bonus` or `admin_adjust`.
+    #[schema(value_type = String, example = "debit_usage")]
     event_type: &'static str,
+    /// What came or, below zero, went.
+    #[schema(pattern = "^-?[0-9]+$", example = "-30")]
     delta_seconds: String,
+    #[schema(pattern = "^[0-9]+$", example = "1770")]
     balance_after_seconds: Option<String>,
+    /// The stay that it was charged for.
+    #[schema(value_type = Option<schema::ConnectionId>)]
     connection_id: Option<ConnectionId>,
+    /// Unix seconds.
     created_at: u64,
 }
 
-/// `GET /credits/events`
+refusals!(CreditEventsRefusals: [READ], InvalidCursor, InvalidLimit);
+
+/// Where the credit came from and went
+///
+/// The caller's own changes of credit, the newest first.
+#[utoipa::path(
+    get, path = "/credits/events", tag = "credits", operation_id = "credit_events",
+    security(("access_token" = [])), params(PageParams),
+    responses(
+        (status = 200, description = "A page.", body = CreditEventsAnswer), CreditEventsRefusals
+    )
+)]
 pub(crate) async fn events(
     State(app): State<App>,
     Caller(wallet): Caller,
@@ -108,13 +147,24 @@ fn item(entry: &Entry) -> Option<CreditEvent> {
     })
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct VerifyAnswer {
+    /// Whether this call granted the bonus; only the first one does.
     granted: bool,
+    #[schema(value_type = schema::Seconds)]
     remaining_seconds: u64,
 }
 
-/// `POST /credits/verify-celo`; the body is not read.
+refusals!(VerifyRefusals: [COMMAND, CHAIN], NotVerified);
+
+/// Claim the bonus of a verified wallet
+///
+/// 1800 seconds, once for ever, for a wallet that the verification contract knows. No body is read.
+#[utoipa::path(
+    post, path = "/credits/verify-celo", tag = "credits", operation_id = "claim_bonus",
+    params(Once), security(("access_token" = [])),
+    responses((status = 200, description = "Verified.", body = VerifyAnswer), VerifyRefusals)
+)]
 pub(crate) async fn verify_celo(
     State(app): State<App>,
     Caller(wallet): Caller,

@@ -16,36 +16,27 @@ use axum::extract::Request;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
 use session_core::service::{Command, execute_once};
 use session_core::types::Wallet;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::extract::RawBody;
 use crate::problem::{Code, Problem};
-use crate::{App, cors, guard, limits, metric, observe};
+use crate::{App, cors, guard, limits, metric, observe, openapi};
 
 /// All routes of the systems that are built so far. Nestable.
 pub fn router(app: App) -> Router {
     metric::describe();
-    let recorded = Router::new()
-        .route("/health", get(health::health))
-        .route("/ready", get(health::ready))
-        .route("/metrics", get(health::metrics))
-        .route("/auth/nonce", post(auth::nonce))
-        .route("/auth/verify", post(auth::verify))
-        .route("/credits", get(credits::balance))
-        .route("/credits/events", get(credits::events))
-        .route("/credits/verify-celo", post(credits::verify_celo))
-        .route("/rooms/active", get(rooms::active))
-        .route("/rooms/create", post(rooms::create))
-        .route("/rooms/join", post(rooms::join))
-        .route("/rooms/heartbeat", post(rooms::heartbeat))
-        .route("/rooms/token/renew", post(rooms::renew))
-        .route("/rooms/leave", post(rooms::leave))
-        .route("/rooms/{id}", get(room_view::room))
-        .route("/rooms/{id}/events", get(room_view::events));
     let recorded = if app.takes_timestamps() {
-        recorded.route("/auth", post(sign_in::by_timestamp))
+        recorded().routes(routes!(sign_in::by_timestamp))
+    } else {
+        recorded()
+    };
+    let (recorded, _) = recorded.split_for_parts();
+    #[cfg(feature = "pages")]
+    let recorded = if app.has_pages() {
+        recorded.merge(crate::site::routes())
     } else {
         recorded
     };
@@ -55,13 +46,9 @@ pub fn router(app: App) -> Router {
     } else {
         recorded.method_not_allowed_fallback(not_found)
     };
-    let new = Router::new()
-        .route("/auth/siwe/nonce", post(sign_in::siwe_nonce))
-        .route("/auth/siwe/verify", post(sign_in::siwe_verify))
-        .route("/auth/logout", post(sign_in::logout))
-        .method_not_allowed_fallback(method_not_allowed);
+    let (new, _) = new().split_for_parts();
     let routes = recorded
-        .merge(new)
+        .merge(new.method_not_allowed_fallback(method_not_allowed))
         .fallback(not_found)
         .with_state(app.clone());
     // The last layer is the outermost: every answer, refusals of the inner layers included, gets
@@ -74,8 +61,46 @@ pub fn router(app: App) -> Router {
         .layer(from_fn(head_without_body))
 }
 
+/// The routes with what they promise: see [`openapi`] on how to add one.
+pub(crate) fn documented() -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(openapi::frame())
+        .merge(recorded())
+        .routes(routes!(sign_in::by_timestamp))
+        .merge(new())
+}
+
+/// Below paths of the original, which answers an unknown method as an unknown path.
+fn recorded() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(health::health))
+        .routes(routes!(health::ready))
+        .routes(routes!(health::metrics))
+        .routes(routes!(openapi::serve))
+        .routes(routes!(auth::nonce))
+        .routes(routes!(auth::verify))
+        .routes(routes!(credits::balance))
+        .routes(routes!(credits::events))
+        .routes(routes!(credits::verify_celo))
+        .routes(routes!(rooms::active))
+        .routes(routes!(rooms::create))
+        .routes(routes!(rooms::join))
+        .routes(routes!(rooms::heartbeat))
+        .routes(routes!(rooms::renew))
+        .routes(routes!(rooms::leave))
+        .routes(routes!(room_view::room))
+        .routes(routes!(room_view::events))
+}
+
+/// Where the original has nothing.
+fn new() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(sign_in::siwe_nonce))
+        .routes(routes!(sign_in::siwe_verify))
+        .routes(routes!(sign_in::logout))
+}
+
 /// Unknown paths and methods alike, text and all as recorded.
-async fn not_found() -> Response {
+pub(crate) async fn not_found() -> Response {
     let media_type = [(header::CONTENT_TYPE, "text/plain; charset=UTF-8")];
     (StatusCode::NOT_FOUND, media_type, "404 Not Found").into_response()
 }

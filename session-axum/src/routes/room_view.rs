@@ -11,45 +11,74 @@ use session_core::receipt::StayReceipt;
 use session_core::room::{Happening, RoomEvent, RoomState, Seat, SeatState};
 use session_core::service::{OwnRoom, own_room};
 use session_core::types::{ConnectionId, RoomId, Wallet};
+use utoipa::ToSchema;
 
 use super::not_found;
 use super::stream::{self, Start};
 use crate::App;
 use crate::extract::{Caller, Presented};
+use crate::openapi::refusals::refusals;
+use crate::openapi::schema;
 use crate::problem::{Code, Problem};
 
-#[derive(Serialize)]
+/// A room as one of its own sees it.
+#[derive(Serialize, ToSchema)]
 pub(crate) struct RoomAnswer {
+    #[schema(value_type = schema::RoomId)]
     room_id: RoomId,
+    /// At the media vendor.
     channel: String,
+    #[schema(value_type = schema::Wallet)]
     host_wallet: Wallet,
+    /// `open` or `private`.
+    #[schema(value_type = String, example = "open")]
     visibility: &'static str,
+    /// `active` or `closed`.
+    #[schema(value_type = String, example = "active")]
     state: &'static str,
+    /// Unix seconds.
     created_at: u64,
+    /// Unix seconds.
     closed_at: Option<u64>,
+    /// `emptied`, `host_left` or `unjoined`.
+    #[schema(value_type = Option<String>)]
     closed_reason: Option<&'static str>,
+    /// Who is in it now.
     participants: Vec<Participant>,
+    /// The caller's last stay in it; null for a host that has not come in.
     own: Option<OwnStay>,
+    /// The last event so far: what `Last-Event-ID` of its events may name.
     last_event_id: String,
 }
 
-#[derive(Serialize)]
-struct Participant {
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Participant {
+    #[schema(value_type = schema::Wallet)]
     wallet: Wallet,
     agora_uid: u32,
     is_host: bool,
+    /// Unix seconds.
     joined_at: u64,
 }
 
-#[derive(Serialize)]
-struct OwnStay {
+#[derive(Serialize, ToSchema)]
+pub(crate) struct OwnStay {
+    #[schema(value_type = schema::ConnectionId)]
     connection_id: ConnectionId,
     agora_uid: u32,
+    /// Unix seconds.
     joined_at: u64,
+    /// When the last media token ends, in unix seconds.
     lease_ends_at: u64,
+    /// Charged so far.
+    #[schema(pattern = "^[0-9]+$", example = "30")]
     charged_seconds: String,
+    /// Unix seconds; null while it lasts.
     left_at: Option<u64>,
+    /// `exhausted`, `left`, `room_closed` or `silent`.
+    #[schema(value_type = Option<String>)]
     left_reason: Option<&'static str>,
+    /// The server's signed word on a stay that has ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     receipt: Option<String>,
 }
@@ -102,7 +131,17 @@ impl OwnStay {
     }
 }
 
-/// `GET /rooms/{id}`
+refusals!(RoomRefusals: [READ], NotFound);
+
+/// A room and who is in it
+///
+/// For its host and whoever is or was in it; to everybody else it is 404, as a room that there is
+/// not.
+#[utoipa::path(
+    get, path = "/rooms/{id}", tag = "rooms", operation_id = "room",
+    security(("access_token" = [])), params(("id" = schema::RoomId, Path)),
+    responses((status = 200, description = "The room.", body = RoomAnswer), RoomRefusals)
+)]
 pub(crate) async fn room(
     State(app): State<App>,
     Caller(wallet): Caller,
@@ -132,7 +171,27 @@ impl<S: Send + Sync> FromRequestParts<S> for RoomPath {
     }
 }
 
-/// `GET /rooms/{id}/events`
+/// What happens in a room
+///
+/// Server-sent events for those of the room: `joined`, `left`, `evicted` and `closed`; of the caller
+/// alone `credits_low` and `credits_exhausted`. Each has the `id` of its place among the room's;
+/// whoever comes back with `Last-Event-ID` is told what came after. Without it, or where that has
+/// been forgotten, the first event is `reset` with the whole `room`, as `GET /rooms/{id}` answers it.
+/// The stream ends with the caller's stay, with the room and with the access token; 204 says that
+/// nothing will come any more. At most 4 streams for each wallet.
+#[utoipa::path(
+    get, path = "/rooms/{id}/events", tag = "rooms", operation_id = "room_events",
+    security(("access_token" = [])),
+    params(
+        ("id" = schema::RoomId, Path),
+        ("last-event-id" = Option<String>, Header, description = "The last event heard of.")
+    ),
+    responses(
+        (status = 200, description = "Events.", body = String, content_type = "text/event-stream"),
+        (status = 204, description = "Nothing will come any more."),
+        RoomRefusals
+    )
+)]
 pub(crate) async fn events(
     State(app): State<App>,
     Caller(wallet): Caller,

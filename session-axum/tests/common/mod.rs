@@ -6,6 +6,8 @@
     reason = "a part of each test file"
 )]
 
+pub mod document;
+
 use std::sync::Arc;
 
 use axum::Router;
@@ -69,8 +71,12 @@ impl Server {
     }
 
     pub fn with(change: impl FnOnce(App) -> App) -> Self {
+        Self::of(|bench| change(app(bench)))
+    }
+
+    pub fn of(app: impl FnOnce(&Bench) -> App) -> Self {
         let (bench, store) = Bench::in_memory(7);
-        let routes = router(change(app(&bench)));
+        let routes = router(app(&bench));
         Self {
             bench,
             store,
@@ -78,15 +84,19 @@ impl Server {
         }
     }
 
+    /// Sends a request; the answer is one that the document promises.
     pub async fn send(&self, request: Request<Body>) -> Answer {
+        let (method, uri) = (request.method().clone(), request.uri().clone());
         let response = self.routes.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
-        Answer {
+        let answer = Answer {
             status: parts.status,
             headers: parts.headers,
             text: String::from_utf8(bytes.to_vec()).unwrap(),
-        }
+        };
+        document::check(&method, &uri, &answer);
+        answer
     }
 
     pub async fn raw(

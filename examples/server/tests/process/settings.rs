@@ -34,8 +34,8 @@ fn with_nothing_set_it_serves_and_says_what_is_fake_and_what_to_open() {
         );
     }
     let pages = server.process.read_until("open ");
-    let health = format!("http://{}/health", server.address);
-    assert!(pages.contains(&health), "nothing to open: {pages}");
+    let docs = format!("http://{}/docs", server.address);
+    assert!(pages.contains(&docs), "nothing to open: {pages}");
     assert!(folder.path().join("session.db").exists());
     assert_eq!(server.get("/health").body, r#"{"ok":true}"#);
     let ready = server.get("/ready");
@@ -261,4 +261,13 @@ fn a_database_in_a_folder_that_is_not_there_is_said_in_a_sentence() {
         assert!(!said.contains("panicked"), "{said}");
     }
     assert!(!folder.path().join("missing").exists(), "no folder is made");
+}
+
+#[test]
+fn the_openapi_document_is_printed_whatever_the_settings_are() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (code, text) = run(folder.path(), &["openapi"], &[("JWT_SECRET", "short")]);
+    assert_eq!(code, Some(0), "{text}");
+    let file = include_str!("../../../../docs/openapi.json");
+    assert_eq!(text, file.trim_end());
 }
