@@ -68,7 +68,7 @@ const RETRY_AFTER: &str = "retry-after";
     info(
         title = "session",
         description = include_str!("guide.md"),
-        license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
+        license(name = "MIT OR Apache-2.0")
     ),
     servers((url = "./", description = "where this document is")),
     tags(
@@ -210,8 +210,7 @@ pub(crate) struct Once {
     /// of the request under the same key gets the first answer and changes nothing; another request
     /// under it is refused.
     #[param(rename = "idempotency-key", value_type = String, required = false,
-        min_length = 1, max_length = 255, pattern = "^[!-~]+$",
-        example = "5c1f9c4e-join")]
+        min_length = 1, max_length = 255, pattern = "^[!-~]+$")]
     key: Option<String>,
 }
 

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use session_core::media::{MediaGrant, MediaTokenError};
 use session_core::room::{
     CreateRoom, Heartbeat, JoinRoom, LeaveRoom, Renew, RenewReply, Room, StayName, Threshold,
@@ -98,7 +98,13 @@ refusals!(CreateRefusals: [COMMAND, CHAIN],
     post, path = "/rooms/create", tag = "rooms", operation_id = "create_room",
     params(Once), security(("access_token" = [])),
     request_body = Option<CreateRequest>,
-    responses((status = 200, description = "Opened.", body = CreateAnswer), CreateRefusals)
+    responses(
+        (status = 200, description = "Opened.", body = CreateAnswer, links(
+            ("join" = (operation_id = "join_room",
+                request_body = json!({"room_id": "$response.body#/room_id"}))),
+        )),
+        CreateRefusals,
+    )
 )]
 pub(crate) async fn create(
     State(app): State<App>,
@@ -180,7 +186,14 @@ refusals!(JoinRefusals: [COMMAND, CHAIN],
     post, path = "/rooms/join", tag = "rooms", operation_id = "join_room",
     params(Once), security(("access_token" = [])),
     request_body = JoinRequest,
-    responses((status = 200, description = "Seated.", body = JoinAnswer), JoinRefusals)
+    responses(
+        (status = 200, description = "Seated.", body = JoinAnswer, links(
+            ("beat" = (operation_id = "heartbeat", request_body = json!(stay_of_answer()))),
+            ("renew" = (operation_id = "renew_token", request_body = json!(stay_of_answer()))),
+            ("leave" = (operation_id = "leave_room", request_body = json!(stay_of_answer()))),
+        )),
+        JoinRefusals,
+    )
 )]
 pub(crate) async fn join(
     State(app): State<App>,
@@ -223,6 +236,14 @@ fn known_room(text: &str) -> Option<RoomId> {
 pub(crate) struct StayRequest {
     room_id: schema::RoomId,
     connection_id: schema::ConnectionId,
+}
+
+/// How the next calls name the stay that was just answered.
+fn stay_of_answer() -> Value {
+    json!({
+        "room_id": "$response.body#/room_id",
+        "connection_id": "$response.body#/connection_id",
+    })
 }
 
 refusals!(StayRefusals: [COMMAND], InvalidBody, MissingStayParts, NotYourConnection);

@@ -47,13 +47,7 @@ impl Client {
             .spawn();
         let is_installed = folder.join("node_modules/viem").exists();
         let (Ok(mut child), true) = (started, is_installed) else {
-            let is_required = std::env::var("SESSION_TEST_REQUIRE").is_ok_and(|value| value == "1");
-            assert!(
-                !is_required,
-                "the node client is required and not there (run ./test)"
-            );
-            // Past the test harness, which swallows what a passing test prints.
-            let _ = writeln!(std::io::stderr(), "NOT THERE: node client (run ./test)");
+            not_there("node client");
             return None;
         };
         let input = child.stdin.take();
@@ -157,6 +151,14 @@ impl Drop for Client {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Says that a test cannot be run, which is a failure where it must be.
+pub(crate) fn not_there(what: &str) {
+    let is_required = std::env::var("SESSION_TEST_REQUIRE").is_ok_and(|value| value == "1");
+    assert!(!is_required, "{what}: required and not there (run ./test)");
+    // Past the test harness, which swallows what a passing test prints.
+    let _ = writeln!(std::io::stderr(), "NOT THERE: {what} (run ./test)");
 }
 
 /// A member that must be a text.

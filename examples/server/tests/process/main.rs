@@ -15,9 +15,11 @@ mod drain;
 #[cfg(feature = "otlp")]
 mod otlp;
 mod outages;
+mod pages;
 mod people;
 mod place;
 mod postgres;
+mod promises;
 mod races;
 mod rooms;
 mod seen;

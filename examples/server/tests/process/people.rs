@@ -45,6 +45,22 @@ impl Person {
         json!({"wallet": self.wallet, "nonce": nonce, "signature": signature.to_string()})
     }
 
+    /// The access token that was signed here.
+    pub(crate) fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// Signs in over HTTP: an access token that the server made.
+    pub(crate) fn signs_in(&self, server: &Server) -> String {
+        let asked = json!({"wallet": self.wallet}).to_string();
+        let (status, issued) = parsed(&server.post("/auth/nonce", &asked));
+        assert_eq!(status, 200, "{issued}");
+        let signed = self.signed(&text(&issued, "nonce")).to_string();
+        let (status, answer) = parsed(&server.post("/auth/verify", &signed));
+        assert_eq!(status, 200, "{answer}");
+        text(&answer, "token")
+    }
+
     /// Calls a route; `None` where the server went without an answer.
     pub(crate) fn attempt(
         &self,
