@@ -1,4 +1,4 @@
-//! What tokens cost in the core, each beside its raw counterpart: the keyed hashes that its format
+//! What tokens and signing in cost in the core, each token beside its raw counterpart: the keyed hashes that its format
 //! needs, over the same bytes and with the same library, and nothing else.
 //!
 //! Read ratios within one run, never figures of two runs: machines are shared and noisy.
@@ -11,7 +11,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use miniz_oxide::deflate::compress_to_vec_zlib;
 use miniz_oxide::inflate::decompress_to_vec_zlib;
 use session_core::auth::{AccessClaims, JwtKeys};
-use session_core::crypto::Secret;
+use session_core::crypto::{LocalSigner, Secret, eip191};
 use session_core::media::agora::{
     AccessToken006, AccessToken007, Admission, AgoraIssuer, AppCertificate, AppId, Compression,
     Duplicates, LegacyAgoraIssuer, Privileges, ReadToken, ReadToken006, Service, ServiceBody,
@@ -231,9 +231,32 @@ fn access(c: &mut Criterion) -> Result<(), Failure> {
     Ok(())
 }
 
+fn sign_in(c: &mut Criterion) -> Result<(), Failure> {
+    let signer = LocalSigner::from_bytes(&[5; 32])?;
+    let nonce = "11".repeat(32);
+    let digest = eip191::digest(nonce.as_bytes());
+    let signature = signer.sign_prehash(&digest);
+    let mut group = c.benchmark_group("sign_in");
+    group.bench_function("recover", |b| {
+        b.iter(|| signature.recover(black_box(&digest)));
+    });
+    group.bench_function("signed_by", |b| {
+        b.iter(|| eip191::signed_by(black_box(&nonce), &signature, signer.wallet()));
+    });
+    group.finish();
+    Ok(())
+}
+
 /// Everything; a failure to prepare is a failure of the run.
 fn all(c: &mut Criterion) {
-    for bench in [agora_build, agora_verify, agora_legacy, livekit, access] {
+    for bench in [
+        agora_build,
+        agora_verify,
+        agora_legacy,
+        livekit,
+        access,
+        sign_in,
+    ] {
         if let Err(why) = bench(c) {
             panic!("not measured: {why}");
         }

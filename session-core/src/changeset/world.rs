@@ -335,12 +335,12 @@ impl World {
 
     /// Takes over what [`apply`](super::apply) found.
     pub fn absorb(&mut self, delta: &Delta) {
-        for key in &delta.deletes {
-            self.remove(key);
-        }
         // All uniques of changed rows go before any comes, so that a value may change hands.
-        for put in delta.puts.values() {
-            self.remove(&put.row.key());
+        for key in delta.deletes.iter().chain(delta.puts.keys()) {
+            self.free(key);
+        }
+        for key in &delta.deletes {
+            self.rows.remove(key);
         }
         for put in delta.puts.values() {
             self.put_row(put.version, put.row.clone());
@@ -365,8 +365,9 @@ impl World {
         }
     }
 
-    fn remove(&mut self, key: &Key) {
-        if let Some((_, row)) = self.rows.remove(key) {
+    /// Lets others have what this row alone had.
+    fn free(&mut self, key: &Key) {
+        if let Some((_, row)) = self.rows.get(key) {
             for unique in row.uniques() {
                 self.uniques.remove(&unique);
             }

@@ -213,7 +213,7 @@ impl Entry {
     /// length before them. The identifier is a digest of these bytes.
     #[must_use]
     pub fn canonical_bytes(&self) -> Vec<u8> {
-        let mut out = Canonical(Vec::new());
+        let mut out = Canonical(Vec::with_capacity(USUAL_BYTES));
         out.time(self.at).text(self.fact.name());
         match &self.fact {
             Fact::Joined {
@@ -298,6 +298,9 @@ const fn visibility_code(visibility: Visibility) -> u8 {
     }
 }
 
+/// Room for a transfer between two wallets, the longest of usual entries.
+const USUAL_BYTES: usize = 320;
+
 struct Canonical(Vec<u8>);
 
 impl Canonical {
@@ -335,10 +338,10 @@ impl Canonical {
 
     fn transfer(&mut self, transfer: &Transfer) -> &mut Self {
         use crate::ledger::Action;
-        use alloc::string::ToString;
+        use alloc::string::String;
         self.id(transfer.id)
-            .text(&transfer.debit.to_string())
-            .text(&transfer.credit.to_string())
+            .text(&String::from(transfer.debit))
+            .text(&String::from(transfer.credit))
             .number(transfer.amount)
             .text(transfer.reason.name());
         match transfer.action {

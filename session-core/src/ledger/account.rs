@@ -132,11 +132,7 @@ impl AccountKey {
 impl fmt::Display for AccountKey {
     /// `kind/unit/owner`, the form in which stores keep it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}/", self.kind.name(), self.unit.name())?;
-        match self.owner {
-            Owner::House => f.write_str("house"),
-            Owner::Wallet(wallet) => fmt::Display::fmt(&wallet, f),
-        }
+        f.write_str(&String::from(*self))
     }
 }
 
@@ -172,10 +168,22 @@ impl TryFrom<String> for AccountKey {
 }
 
 impl From<AccountKey> for String {
+    /// At once, as every journal entry of a transfer holds two.
     fn from(key: AccountKey) -> Self {
-        key.to_string()
+        let mut text = Self::with_capacity(TEXT_USUAL_BYTES);
+        for part in [key.kind.name(), "/", key.unit.name(), "/"] {
+            text.push_str(part);
+        }
+        match key.owner {
+            Owner::House => text.push_str("house"),
+            Owner::Wallet(wallet) => text.push_str(&wallet.to_string()),
+        }
+        text
     }
 }
+
+/// Room for the longest kind, a unit and a wallet.
+const TEXT_USUAL_BYTES: usize = 80;
 
 /// The sums of an account. Only [`post`](super::post) changes them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

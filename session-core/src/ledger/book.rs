@@ -33,7 +33,7 @@ pub enum LedgerError {
 /// What the rule needs to see of the ledger. Each answer is as of the start of the changeset plus
 /// what the changeset itself has done so far.
 pub trait Book {
-    /// The account's row; an empty one where there is none.
+    /// The account's row; an empty one where there is none. Never asked of a derived account.
     fn account(&self, key: AccountKey) -> Account;
 
     /// The stored transfer of this identifier.
@@ -85,8 +85,8 @@ pub fn post(book: &impl Book, order: &Order) -> Result<Posted, LedgerError> {
         return Err(LedgerError::Malformed(id));
     }
 
-    let mut debit = book.account(transfer.debit);
-    let mut credit = book.account(transfer.credit);
+    let mut debit = account(book, transfer.debit);
+    let mut credit = account(book, transfer.credit);
     match order.guard {
         Some(Guard::AtLeast(least)) if debit.available() < least => {
             return Err(LedgerError::Insufficient(transfer.debit));
@@ -110,6 +110,15 @@ pub fn post(book: &impl Book, order: &Order) -> Result<Posted, LedgerError> {
         debit,
         credit,
     })
+}
+
+/// The account's row; there is none to look for where an account is derived.
+fn account(book: &impl Book, key: AccountKey) -> Account {
+    if key.kind.is_derived() {
+        Account::empty(key)
+    } else {
+        book.account(key)
+    }
 }
 
 fn move_sums(

@@ -36,9 +36,9 @@ impl SiweNonce {
         let issued = now.unix().to_be_bytes();
         bytes[RANDOM_BYTES..RANDOM_BYTES + ISSUED_BYTES]
             .copy_from_slice(&issued[8 - ISSUED_BYTES..]);
-        let tag = keys.tag(DOMAIN, &bytes[..RANDOM_BYTES + ISSUED_BYTES]);
-        let room = bytes.len() - RANDOM_BYTES - ISSUED_BYTES;
-        bytes[RANDOM_BYTES + ISSUED_BYTES..].copy_from_slice(&tag[..room]);
+        let (told, room) = bytes.split_at_mut(RANDOM_BYTES + ISSUED_BYTES);
+        let tag = keys.tag(DOMAIN, told);
+        room.copy_from_slice(&tag[..room.len()]);
         Self(bytes)
     }
 

@@ -218,7 +218,7 @@ mod tests {
     #[test]
     fn a_signed_message_signs_in_and_uses_up_its_nonce() {
         let decision = decide(&signed(message()), 299);
-        let reply = decision.reply.clone().unwrap();
+        let reply = decision.reply.unwrap();
         assert_eq!(reply.claims.sub, signer().wallet());
         assert!(burns(&decision));
         assert_eq!(decision.changeset.journal.len(), 1);

@@ -46,6 +46,7 @@ mod build;
 mod crc32;
 mod credentials;
 mod legacy;
+mod legacy_read;
 mod parse;
 mod payload;
 mod service;
@@ -54,7 +55,8 @@ mod zlib;
 
 pub use build::{AccessToken007, BuildError, Compression};
 pub use credentials::{AppCertificate, AppId, InvalidCredential};
-pub use legacy::{AccessToken006, Admission, LegacyAgoraIssuer, ReadToken006};
+pub use legacy::{AccessToken006, Admission, LegacyAgoraIssuer};
+pub use legacy_read::ReadToken006;
 pub use parse::{Duplicates, ReadError, ReadToken};
 pub use payload::PAYLOAD_MAX_BYTES;
 pub use service::{Permissions, Privileges, Service, ServiceBody};

@@ -77,6 +77,9 @@ const ADLER_CHUNK_BYTES: usize = 5552;
 /// Unpacks one zlib stream into at most [`PAYLOAD_MAX_BYTES`]. Bytes after the stream, which
 /// neither its checksum nor the signature would cover, are refused.
 pub(super) fn inflate(packed: &[u8]) -> Result<Vec<u8>, ReadError> {
+    if let Some(payload) = unstore(packed) {
+        return Ok(payload);
+    }
     let mut decompressor = Box::<DecompressorOxide>::default();
     // A usual payload fits at once; only a long one makes the buffer grow.
     let mut payload = vec![0; PAYLOAD_USUAL_BYTES];
@@ -107,6 +110,30 @@ pub(super) fn inflate(packed: &[u8]) -> Result<Vec<u8>, ReadError> {
 }
 
 const PAYLOAD_USUAL_BYTES: usize = 1024;
+
+/// Unpacks what [`store`] packs, without the tables of the decoder; `None` for anything else, be it
+/// another stream or none.
+fn unstore(packed: &[u8]) -> Option<Vec<u8>> {
+    let mut rest = packed.strip_prefix(&STORED_HEADER)?;
+    let mut payload = Vec::with_capacity(rest.len().min(PAYLOAD_MAX_BYTES));
+    loop {
+        let (&[is_last, a, b, c, d], after) = rest.split_first_chunk()?;
+        let length = u16::from_le_bytes([a, b]);
+        if is_last > 1 || u16::from_le_bytes([c, d]) != !length {
+            return None;
+        }
+        let (block, after) = after.split_at_checked(usize::from(length))?;
+        if payload.len().saturating_add(block.len()) > PAYLOAD_MAX_BYTES {
+            return None;
+        }
+        payload.extend_from_slice(block);
+        rest = after;
+        if is_last == 1 {
+            break;
+        }
+    }
+    (rest == adler32(&payload).to_be_bytes()).then_some(payload)
+}
 
 #[cfg(test)]
 mod tests {
@@ -157,6 +184,26 @@ mod tests {
             let theirs = miniz_oxide::inflate::decompress_to_vec_zlib(&packed);
             assert_eq!(theirs.ok().as_deref(), Some(payload), "{length}");
         }
+    }
+
+    #[test]
+    fn one_changed_or_added_byte_of_a_stored_stream_is_refused() {
+        let packed = pack(b"payload", Compression::Stored);
+        for index in 0..packed.len() {
+            for flip in [1, 2, 4, 8, 16, 32, 64, 128] {
+                let mut changed = packed.clone();
+                changed[index] ^= flip;
+                // The head of a stored block has bits to spare, and the header tells a level.
+                let is_same = inflate(&changed).as_deref() == Ok(b"payload");
+                assert_eq!(is_same, index == 2 && flip > 4, "{index} {flip}");
+                assert_eq!(unstore(&changed), None);
+            }
+        }
+        assert_eq!(
+            inflate(&[&packed[..], &[0]].concat()),
+            Err(ReadError::Inflate)
+        );
+        assert_eq!(unstore(b""), None);
     }
 
     #[test]
