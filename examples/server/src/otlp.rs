@@ -153,8 +153,12 @@ mod on {
     #[async_trait]
     impl HttpClient for Client {
         async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
-            let sent = self.0.spawn(tokio::time::timeout(SEND_MAX, send(request)));
-            sent.await??
+            // All of it there: a timer, too, is of a runtime.
+            let sent = self.0.spawn(async move {
+                let sending = tokio::time::timeout(SEND_MAX, send(request));
+                sending.await?
+            });
+            sent.await?
         }
     }
 
