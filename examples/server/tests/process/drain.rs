@@ -265,6 +265,39 @@ fn a_worker_ends_its_pass_and_leaves_no_claim_behind() {
     assert_eq!(claimed(""), 0, "{}", server.process);
 }
 
+#[test]
+fn a_stream_of_events_ends_whole_when_the_server_is_told_to_stop() {
+    let place = Place::new(On::Sqlite).expect("a file");
+    // Long before a silent participant is evicted, which would end its stream as well.
+    let mut server = place.serve(&[("SESSION_SHUTDOWN_SECONDS", "20")]);
+    let person = Person::new("listening");
+    let room = person.opens(&server);
+    person.joins(&server, &room);
+    let id = room["room_id"].as_str().expect("an id");
+    let mut stream = Connection::to(&server).stream;
+    let request = format!(
+        "GET /rooms/{id}/events HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {}\r\n\r\n",
+        server.address,
+        person.token()
+    );
+    stream.write_all(request.as_bytes()).expect("it is read");
+    let mut text = String::new();
+    let mut piece = [0; 4096];
+    while !text.contains("event: reset") {
+        let read = stream.read(&mut piece).expect("it goes on");
+        assert!(read > 0, "it ended: {text}");
+        text.push_str(std::str::from_utf8(&piece[..read]).expect("text"));
+    }
+    server.process.signal("TERM");
+    stream.read_to_string(&mut text).expect("it ends");
+    // The end of a body in chunks.
+    assert!(text.ends_with("\r\n0\r\n\r\n"), "{text}");
+    let status = server.process.wait();
+    assert_eq!(status.code(), Some(0), "{}", server.process);
+    let log = server.process.to_string();
+    assert!(!log.contains("before everything had ended"), "{log}");
+}
+
 /// A request that does not end, a server that is told to stop, and what else is done to it.
 fn with_a_request_that_hangs(shutdown_seconds: &str, then: impl Fn(&mut Server)) {
     let place = Place::new(On::Sqlite).expect("a file");
