@@ -34,9 +34,9 @@ pub(crate) const CHECKS_BETWEEN_FORGETTING: u64 = 4_096;
     reason = "both parts are needed to say a rate"
 )]
 pub struct Rate {
-    /// At once.
+    /// Calls at once, before anything is refilled.
     pub burst: NonZeroU32,
-    /// Refilled each minute.
+    /// Calls that are refilled each minute.
     pub per_minute: NonZeroU32,
 }
 

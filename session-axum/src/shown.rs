@@ -89,7 +89,7 @@ mod tests {
     #[test]
     fn sources_are_told_to_the_last() {
         #[derive(Debug)]
-        struct Nested(Option<Box<Nested>>);
+        struct Nested(Option<Box<Self>>);
         impl Display for Nested {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str(if self.0.is_some() { "outer" } else { "inner" })

@@ -284,7 +284,10 @@ async fn keep_reading_revoked(
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     while next(&mut ticks, &mut stopped).await {
         if let Err(error) = revoked.refresh(&ports).await {
-            tracing::warn!(%error, "revoked tokens cannot be read");
+            tracing::warn!(
+                error = shown::in_full(&error),
+                "revoked tokens cannot be read"
+            );
         }
     }
 }

@@ -11,16 +11,16 @@ use crate::room::RoomPolicy;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Policy {
-    /// Sign-in.
+    /// Sign-in: how long a nonce lasts, and how many a wallet may have.
     pub auth: AuthPolicy,
-    /// Grants.
+    /// Grants: what wallets are given.
     pub credits: CreditPolicy,
-    /// Sealing.
+    /// Sealing of the journal: how often, and how much at once.
     pub journal: JournalPolicy,
-    /// The shared beat.
+    /// The shared beat, by which outages are noticed and clocks agree.
     pub outage: OutagePolicy,
-    /// Intents.
+    /// Intents: leases of workers, attempts, pauses.
     pub outbox: OutboxPolicy,
-    /// Free rooms.
+    /// Free rooms: capacity, leases, silence, credit.
     pub rooms: RoomPolicy,
 }

@@ -1,10 +1,15 @@
 //! Replays recorded cases against this implementation.
 //!
 //! ```text
-//! session-conformance vectors/golden-rooms.json vectors/agora.json
-//! session-conformance vectors/golden-rooms.json --only room,meter --store sqlite
-//! session-conformance vectors/agora.json --only build/rtc-pub-90
-//! DATABASE_URL=postgres://me@localhost/scratch session-conformance --store postgres vectors/golden-rooms.json
+//! $ cargo run -p session-conformance -- vectors/golden-rooms.json --only room,meter --store sqlite
+//! vectors/golden-rooms.json
+//! 77 left out by --only
+//! 10 passed, 0 failed
+//! $ cargo run -p session-conformance -- vectors/agora.json --only build/rtc-pub-90
+//! vectors/agora.json
+//! 114 left out by --only
+//! 1 passed, 0 failed
+//! $ DATABASE_URL=postgres://me@localhost/scratch cargo run -p session-conformance -- --store postgres vectors/golden-rooms.json
 //! ```
 //!
 //! prints one line for each failed case and then, for each file, `N passed, N failed`. Exit codes:

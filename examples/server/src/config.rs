@@ -214,6 +214,7 @@ impl fmt::Display for Config {
             if self.log.is_json { "json" } else { "pretty" }
         )?;
         writeln!(f, "RUST_LOG={}", self.log.filter)?;
+        writeln!(f, "OTEL_EXPORTER_OTLP_ENDPOINT={}", self.traces)?;
         if self.environment == Environment::Development {
             writeln!(f, "SESSION_FAILPOINTS={}", self.failpoints)?;
             for point in Failpoints::points() {

@@ -9,6 +9,8 @@ pub(crate) use on::Traces;
 #[cfg(not(feature = "otlp"))]
 pub(crate) use off::Traces;
 
+use std::fmt;
+
 use tracing_subscriber::layer::Layered;
 use tracing_subscriber::{EnvFilter, Layer, Registry};
 
@@ -21,13 +23,7 @@ pub(crate) type Boxed = Box<dyn Layer<Layered<EnvFilter, Registry>> + Send + Syn
 
 /// Where spans go, if anywhere.
 #[derive(Debug)]
-pub(crate) struct Endpoint(
-    #[cfg_attr(
-        not(feature = "otlp"),
-        allow(dead_code, reason = "it is never set then")
-    )]
-    Option<String>,
-);
+pub(crate) struct Endpoint(Option<String>);
 
 impl Endpoint {
     /// Reads the setting.
@@ -46,6 +42,12 @@ impl Endpoint {
             return Err(invalid(NAME, why.to_owned()));
         }
         Ok(Self(Some(text.trim_end_matches('/').to_owned())))
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.as_deref().unwrap_or("off"))
     }
 }
 
@@ -153,8 +155,12 @@ mod on {
     #[async_trait]
     impl HttpClient for Client {
         async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
-            let sent = self.0.spawn(tokio::time::timeout(SEND_MAX, send(request)));
-            sent.await??
+            // All of it there: a timer, too, is of a runtime.
+            let sent = self.0.spawn(async move {
+                let sending = tokio::time::timeout(SEND_MAX, send(request));
+                sending.await?
+            });
+            sent.await?
         }
     }
 

@@ -82,8 +82,9 @@ pub(crate) async fn serve(config: &Config) -> Result<(), Failure> {
         }
     };
     let connections = accept(listener, &router(app.clone()), told()).await;
-    app.end_streams();
     tracing::info!("draining");
+    // They would go on for as long as their rooms do.
+    app.end_streams();
     // Whatever has not ended by then comes up again when its claim ends; who is told twice is in
     // a hurry.
     let drained = tokio::time::timeout(config.shutdown, async {

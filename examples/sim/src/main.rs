@@ -1,9 +1,13 @@
 //! Runs seeds of the simulator on all cores and says what broke.
 //!
 //! ```text
-//! session-sim --seeds 1000 --first 0
-//! session-sim --seeds 1 --first 41 --system free-rooms
-//! session-sim --replay session-testkit/tests/sim/corpus/some.case
+//! $ cargo run --release -p session-sim -- --seeds 4 --first 0
+//! …
+//! 4 seeds (0..4), 6000 steps, 20 kinds of fault, 34 points, 0 violations, 0 s
+//! $ cargo run --release -p session-sim -- --seeds 1 --first 41 --system free-rooms
+//! $ cargo run --release -p session-sim -- --replay session-testkit/tests/sim/corpus/join-in-the-past.case
+//! …
+//! 1 history, 19 steps, 0 faults, 0 violations
 //! ```
 //!
 //! Without `--system`, seeds go to the systems in turn. The last line is a summary of one line.

@@ -3,11 +3,20 @@
 //! ```text
 //! $ cargo run --release -p session-server -- export 0e6f3f4e-… > bundle.json
 //! $ cargo run -p verify-bundle -- bundle.json
+//! signed by 0x065aae04…
+//! chain fe5a49d1-…
+//! blocks 1 to 1
+//! head 91231b15…
+//! room 0e6f3f4e-…
+//! created at 1795295740 by 0x1ee4a89d…
+//! stay d09bdd1e-… of 0x1ee4a89d… from 1795295740 to 1795295742 (left): 2 seconds
+//! closed at 1795295742 (host_left)
 //! $ python3 examples/verify-bundle/verify.py bundle.json
 //! ```
 //!
-//! Both print the same: who signed, which blocks, who was there and what they were charged. The
-//! first uses `session_core::audit`, the second nothing but Python. What is checked is written in
+//! Identifiers and hashes are printed in full. The second prints the same but for who signed, which
+//! `signer.py` says. The first uses `session_core::audit`, the others nothing but Python. What is
+//! checked is written in
 //! `docs/adr/0004-journal.md`. Exit codes: 0 it holds, 1 it does not, 2 it cannot be read.
 
 use std::process::ExitCode;

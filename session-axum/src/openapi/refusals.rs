@@ -93,7 +93,9 @@ pub(super) fn answer(codes: &[Code]) -> (String, Response) {
     );
     if codes.contains(&Code::NotFound) {
         // What no path can name is an unknown path, in the text of all of them.
-        let text = Content::new(Some(Schema::from(ObjectBuilder::new().schema_type(Type::String))));
+        let text = Content::new(Some(Schema::from(
+            ObjectBuilder::new().schema_type(Type::String),
+        )));
         answer.content.insert("text/plain".to_owned(), text.into());
     }
     answer.extensions = Some(ExtensionsBuilder::new().add(CODES, names.clone()).build());

@@ -22,9 +22,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Interval;
 
 use super::room_view::{RoomAnswer, told};
-use crate::App;
 use crate::limits::Limits;
 use crate::problem::{Code, Problem};
+use crate::{App, shown};
 
 /// How often the store is asked what is new.
 pub(crate) const EVENTS_EVERY: Duration = Duration::from_secs(1);
@@ -210,7 +210,8 @@ impl Listening {
                 Ok(false) => return None,
                 Err(error) => {
                     self.failures += 1;
-                    tracing::warn!(%error, failures = self.failures, "events cannot be read");
+                    let (error, failures) = (shown::in_full(&error), self.failures);
+                    tracing::warn!(error, failures, "events cannot be read");
                     if self.failures >= EVENTS_FAILURES_MAX {
                         return None;
                     }

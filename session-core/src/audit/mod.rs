@@ -82,9 +82,9 @@ pub struct Report {
     pub transfers: u64,
     /// Accounts that have a row.
     pub accounts: u64,
-    /// Rooms.
+    /// Rooms, closed ones included.
     pub rooms: u64,
-    /// Stays.
+    /// Stays, ended ones included.
     pub seats: u64,
     /// How often each invariant that was checked is broken.
     pub invariants: BTreeMap<&'static str, u64>,

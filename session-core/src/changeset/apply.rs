@@ -54,7 +54,7 @@ impl Rejection {
 pub struct Put {
     /// The row's version after the write.
     pub version: Version,
-    /// The row.
+    /// The row as it is to be stored.
     pub row: Row,
 }
 

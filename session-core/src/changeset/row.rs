@@ -49,7 +49,7 @@ pub enum Lane {
 }
 
 impl Lane {
-    /// Every lane.
+    /// Every lane, in the order of their names.
     pub const ALL: [Self; 5] = [
         Self::Deliver,
         Self::Expire,
@@ -76,7 +76,7 @@ impl Lane {
 pub struct Due {
     /// Which queue.
     pub lane: Lane,
-    /// Not before.
+    /// The instant from which on a worker may take it.
     pub at: Timestamp,
 }
 
@@ -119,7 +119,7 @@ macro_rules! rows {
             $($(#[$doc])* $kind($key),)*
         }
 
-        /// A row.
+        /// A row of any kind, as stores keep it.
         #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
         #[serde(rename_all = "snake_case")]
         #[allow(clippy::exhaustive_enums, reason = "stores hold every kind")]

@@ -71,7 +71,7 @@ impl World {
         self.unsealed.insert(entry, at);
     }
 
-    /// A row.
+    /// The row of this name and its version, if there is one.
     #[must_use]
     pub fn row(&self, key: &Key) -> Option<&(Version, Row)> {
         self.rows.get(key)

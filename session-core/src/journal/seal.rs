@@ -53,7 +53,7 @@ impl Command for TendChain {
 /// the entries, so of two that saw the same ones only one is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SealBlock {
-    /// The claim.
+    /// The fence of the claim on the chain.
     pub fence: Fence,
 }
 

@@ -47,7 +47,7 @@ impl Channel {
         channel
     }
 
-    /// The name.
+    /// The name as the vendor is told it.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

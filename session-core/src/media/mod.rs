@@ -34,7 +34,7 @@ pub use uid::{MediaUid, raw_uid_of};
 pub enum Role {
     /// Speaks and listens.
     Publisher,
-    /// Listens.
+    /// Only listens.
     Subscriber,
 }
 
@@ -49,9 +49,9 @@ pub struct MediaGrant {
     pub channel: Channel,
     /// Under which number, and no other.
     pub uid: MediaUid,
-    /// To do what.
+    /// What the holder may do in the channel.
     pub role: Role,
-    /// From when.
+    /// From when on it is valid.
     pub issued_at: Timestamp,
     /// For how long.
     pub ttl: Ttl,

@@ -30,7 +30,7 @@ impl MediaUid {
         Self::new(raw_uid_of(wallet))
     }
 
-    /// The number.
+    /// The number, never 0.
     #[must_use]
     pub const fn get(self) -> u32 {
         self.0.get()

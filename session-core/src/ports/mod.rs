@@ -19,7 +19,7 @@ use alloc::string::String;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{port} {kind}: {detail}")]
 pub struct PortError {
-    /// Which port.
+    /// Which port, in words, for logs.
     pub port: &'static str,
     /// What the caller may do about it.
     pub kind: PortErrorKind,

@@ -19,7 +19,7 @@ use crate::types::{EntryId, RevocationId, RoomId, Seconds, Timestamp, Wallet};
 pub struct StoredRow {
     /// How often it was written.
     pub version: Version,
-    /// The row.
+    /// The row at that version.
     pub row: Row,
 }
 
@@ -51,7 +51,7 @@ pub enum Read {
     RevokedTokens(RevokedTokens),
     /// Events of a room, by number.
     RoomEvents(RoomEvents),
-    /// One row.
+    /// The row of this name, or nothing where there is none.
     Row(Key),
     /// The oldest entries of the journal that are in no block, at most this many and at most
     /// [`BLOCK_ENTRIES_MAX`](crate::journal::BLOCK_ENTRIES_MAX), oldest first; those of one instant

@@ -19,7 +19,7 @@ use crate::types::{ConnectionId, RoomId, Seconds, Timestamp};
 pub struct CheckSeat {
     /// Which stay.
     pub connection: ConnectionId,
-    /// The claim.
+    /// The fence of the claim under which a worker looks.
     pub fence: Fence,
 }
 
@@ -134,7 +134,7 @@ fn next_check(
 pub struct CloseUnjoined {
     /// Which room.
     pub room: RoomId,
-    /// The claim.
+    /// The fence of the claim under which a worker looks.
     pub fence: Fence,
 }
 

@@ -118,7 +118,7 @@ impl RoomPolicy {
 #[serde(rename_all = "snake_case")]
 #[allow(clippy::exhaustive_enums, reason = "the wire knows these two")]
 pub enum Visibility {
-    /// Listed.
+    /// In the public list.
     Open,
     /// Joinable by whoever knows its id.
     Private,
@@ -165,7 +165,7 @@ impl Closing {
 #[serde(rename_all = "snake_case")]
 #[allow(clippy::exhaustive_enums, reason = "the lifecycle is closed")]
 pub enum RoomState {
-    /// It does.
+    /// It takes participants.
     Active,
     /// It never will again.
     Closed {

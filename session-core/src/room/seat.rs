@@ -20,7 +20,7 @@ pub enum Departure {
     Left,
     /// The room closed.
     RoomClosed,
-    /// Silence.
+    /// The client did not call for longer than it may.
     Silent,
 }
 

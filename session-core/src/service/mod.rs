@@ -27,7 +27,7 @@ pub struct Ports {
     pub store: Arc<dyn Store>,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
-    /// Randomness.
+    /// Randomness, for identifiers, nonces and salts.
     pub entropy: Arc<dyn Entropy>,
     /// Names of wallets.
     pub names: Arc<dyn NameRegistry>,

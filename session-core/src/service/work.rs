@@ -169,7 +169,7 @@ async fn work_row(ports: &Ports, key: &Key, fence: Fence) -> Result<Done, Execut
 pub struct Expire {
     /// Which row.
     pub key: Key,
-    /// The claim.
+    /// The fence of the claim under which this is done.
     pub fence: Fence,
 }
 

@@ -60,7 +60,7 @@ macro_rules! quantity {
         pub struct $name(u64);
 
         impl $name {
-            /// Nothing.
+            /// No amount at all.
             pub const ZERO: Self = Self(0);
 
             /// An amount of this many.

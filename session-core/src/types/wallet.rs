@@ -41,7 +41,7 @@ impl Wallet {
         Self(bytes)
     }
 
-    /// The bytes.
+    /// The 20 bytes of the address.
     #[must_use]
     pub const fn to_bytes(self) -> [u8; 20] {
         self.0

@@ -156,6 +156,17 @@ impl Doing {
     }
 }
 
+/// Knocks for a while. Something is held up meanwhile, for which the server has to wait: one that
+/// does not would be gone by then.
+fn nobody_comes_in(server: &Server) {
+    let until = unix_now() + 3;
+    while unix_now() < until {
+        let refused = TcpStream::connect(&server.address).map(|_| ());
+        let refused = refused.map_err(|error| error.kind());
+        assert_eq!(refused, Err(ErrorKind::ConnectionRefused));
+    }
+}
+
 #[test]
 fn every_request_is_answered_whole_or_not_at_all() {
     let place = Place::new(On::Sqlite).expect("a file");
@@ -183,7 +194,8 @@ fn every_request_is_answered_whole_or_not_at_all() {
             }));
         }
     }
-    let answered = idle.ask("/rooms/heartbeat", people[0].token(), "{}");
+    // Of somebody else, since whoever is busy is soon told that it is too much.
+    let answered = idle.ask("/rooms/heartbeat", Person::new("idle").token(), "{}");
     assert!(
         matches!(answered, Outcome::Whole { status: 400, .. }),
         "{answered:?}"
@@ -195,14 +207,7 @@ fn every_request_is_answered_whole_or_not_at_all() {
 
     server.process.signal("TERM");
     server.process.read_until("draining");
-    let refused = TcpStream::connect(&server.address).map(|_| ());
-    let refused = refused.map_err(|error| error.kind());
-    assert_eq!(
-        refused,
-        Err(ErrorKind::ConnectionRefused),
-        "nobody comes in"
-    );
-    // One request is held up all this while, and so the server is there.
+    nobody_comes_in(&server);
     server.process.signal("USR1");
     let status = server.process.wait();
     assert_eq!(status.code(), Some(0), "{}", server.process);
@@ -216,12 +221,14 @@ fn every_request_is_answered_whole_or_not_at_all() {
         assert_eq!(outcomes.pop(), Some(Outcome::Closed), "of {number}");
         for outcome in outcomes {
             let Outcome::Whole {
-                status, is_last, ..
+                status,
+                body,
+                is_last,
             } = outcome
             else {
                 panic!("of {number}: {outcome:?}");
             };
-            assert!(status < 500, "of {number}: {status}");
+            assert!(status < 500, "of {number}: {status}, {body}; {log}");
             answered_last += usize::from(is_last);
         }
     }
@@ -251,10 +258,44 @@ fn a_worker_ends_its_pass_and_leaves_no_claim_behind() {
     assert_eq!(claimed("AND lane = 'seats'"), 1, "the worker holds it");
     server.process.signal("TERM");
     server.process.read_until("draining");
+    nobody_comes_in(&server);
     server.process.signal("USR1");
     let status = server.process.wait();
     assert_eq!(status.code(), Some(0), "{}", server.process);
     assert_eq!(claimed(""), 0, "{}", server.process);
+}
+
+#[test]
+fn a_stream_of_events_ends_whole_when_the_server_is_told_to_stop() {
+    let place = Place::new(On::Sqlite).expect("a file");
+    // Long before a silent participant is evicted, which would end its stream as well.
+    let mut server = place.serve(&[("SESSION_SHUTDOWN_SECONDS", "20")]);
+    let person = Person::new("listening");
+    let room = person.opens(&server);
+    person.joins(&server, &room);
+    let id = room["room_id"].as_str().expect("an id");
+    let mut stream = Connection::to(&server).stream;
+    let request = format!(
+        "GET /rooms/{id}/events HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {}\r\n\r\n",
+        server.address,
+        person.token()
+    );
+    stream.write_all(request.as_bytes()).expect("it is read");
+    let mut text = String::new();
+    let mut piece = [0; 4096];
+    while !text.contains("event: reset") {
+        let read = stream.read(&mut piece).expect("it goes on");
+        assert!(read > 0, "it ended: {text}");
+        text.push_str(std::str::from_utf8(&piece[..read]).expect("text"));
+    }
+    server.process.signal("TERM");
+    stream.read_to_string(&mut text).expect("it ends");
+    // The end of a body in chunks.
+    assert!(text.ends_with("\r\n0\r\n\r\n"), "{text}");
+    let status = server.process.wait();
+    assert_eq!(status.code(), Some(0), "{}", server.process);
+    let log = server.process.to_string();
+    assert!(!log.contains("before everything had ended"), "{log}");
 }
 
 /// A request that does not end, a server that is told to stop, and what else is done to it.

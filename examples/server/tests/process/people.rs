@@ -45,11 +45,6 @@ impl Person {
         json!({"wallet": self.wallet, "nonce": nonce, "signature": signature.to_string()})
     }
 
-    /// The access token that was signed here.
-    pub(crate) fn token(&self) -> &str {
-        &self.token
-    }
-
     /// Signs in over HTTP: an access token that the server made.
     pub(crate) fn signs_in(&self, server: &Server) -> String {
         let asked = json!({"wallet": self.wallet}).to_string();

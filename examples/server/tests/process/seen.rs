@@ -165,6 +165,23 @@ fn tour(server: &Server, seen: &mut Secrets) {
         }
     }
     seen.post(server, "/credits/verify-celo", &[bearer(&host_token)], "{}");
+    let id = room["room_id"].as_str().unwrap_or("none");
+    for path in [
+        "/credits".to_owned(),
+        "/credits/events".to_owned(),
+        format!("/rooms/{id}"),
+        // The stay is over, and so is what there is to be told of it.
+        format!("/rooms/{id}/events"),
+    ] {
+        let answer = server.get_with(&path, &[bearer(&host_token)]);
+        seen.keep(&path, answer);
+    }
+    for token in [&guest_token, &guest_token] {
+        seen.post(server, "/auth/logout", &[bearer(token)], "");
+    }
+    let message = json!({"message": guest_token, "signature": host_token}).to_string();
+    seen.post(server, "/auth/siwe/nonce", &[], "{}");
+    seen.post(server, "/auth/siwe/verify", &[], &message);
 
     // Bodies and headers that quote secrets back.
     let signature = seen.handed_out.clone().join(" ");

@@ -187,6 +187,15 @@ impl Server {
         self.send(&format!("GET {path} HTTP/1.1\r\n"), "")
     }
 
+    /// One `GET` with more headers.
+    pub(crate) fn get_with(&self, path: &str, headers: &[String]) -> Answer {
+        let headers: String = headers
+            .iter()
+            .map(|header| format!("{header}\r\n"))
+            .collect();
+        self.send(&format!("GET {path} HTTP/1.1\r\n{headers}"), "")
+    }
+
     /// One `POST` of JSON.
     pub(crate) fn post(&self, path: &str, body: &str) -> Answer {
         let answer = self.post_with(path, &[], body);

@@ -72,8 +72,32 @@ fn a_setting_that_is_no_use_stops_the_start_and_is_named() {
             ],
             "SESSION_DB_POOLER",
         ),
-        (&[("MEDIA_PROVIDER", "livekit")], "MEDIA_PROVIDER"),
-        (&[("SESSION_STRICT", "on")], "SESSION_STRICT"),
+        (&[("MEDIA_PROVIDER", "zoom")], "MEDIA_PROVIDER"),
+        (&[("MEDIA_PROVIDER", "livekit")], "LIVEKIT_URL"),
+        (
+            &[
+                ("MEDIA_PROVIDER", "livekit"),
+                ("LIVEKIT_URL", "ftp://media.example"),
+                ("LIVEKIT_API_KEY", "APIkey"),
+                ("LIVEKIT_API_SECRET", "a secret"),
+            ],
+            "LIVEKIT_URL",
+        ),
+        (
+            &[
+                ("MEDIA_PROVIDER", "livekit"),
+                ("LIVEKIT_URL", "wss://media.example"),
+                ("LIVEKIT_API_KEY", "APIkey"),
+            ],
+            "LIVEKIT_API_SECRET",
+        ),
+        (&[("SESSION_STRICT", "yes")], "SESSION_STRICT"),
+        (&[("SESSION_LEGACY_AUTH", "1")], "SESSION_LEGACY_AUTH"),
+        (&[("CHAIN_ID", "0x1")], "CHAIN_ID"),
+        (
+            &[("PUBLIC_BASE_URL", "https://a.example/path")],
+            "PUBLIC_BASE_URL",
+        ),
         (&[("RPC_URL", "http://127.0.0.1:1")], "RPC_URL"),
         // Without the feature there are no traces, and with it this is no address of a collector.
         (

@@ -26,7 +26,7 @@ impl AppId {
             .ok_or(InvalidCredential)
     }
 
-    /// The text.
+    /// The 32 hex digits, in the case in which they were given.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

@@ -31,7 +31,7 @@ pub enum VerifyError {
 pub enum Validity {
     /// Before it was issued.
     NotYet,
-    /// Within.
+    /// Between its issue and its end.
     Valid,
     /// At its end or later.
     Ended,
