@@ -17,11 +17,14 @@ use session_core::changeset::{
     Changeset, Draft, Entry, Expect, Fact, Fence, Key, Lane, Rejection, Row,
 };
 use session_core::journal::{Block, Chain, SealBlock, Sealing, TendChain};
+use session_core::ledger::{
+    AccountKey, AccountKind, Action, Owner, Reason, Reference, Transfer,
+};
 use session_core::ports::{
-    Archive, Claim, Claimed, CommitError, Found, Read, Store, StoredRow, Visitor,
+    Archive, Claim, Claimed, CommitError, CreditEntries, Found, Read, Store, StoredRow, Visitor,
 };
 use session_core::service::{ExecuteError, execute, work_lane};
-use session_core::types::{ChainId, EntryId, Seconds, Timestamp};
+use session_core::types::{ChainId, EntryId, Seconds, Timestamp, TransferId, Unit};
 use session_sqlx::{PostgresOptions, PostgresStore, SqliteOptions, SqliteStore};
 use session_testkit::bench::Bench;
 use sqlx::migrate::Migrator;
@@ -125,16 +128,17 @@ fn first_migration(database: &str) -> tempfile::TempDir {
 
 /// Entries as the version before wrote them.
 fn earlier_entries(told: u64) -> Vec<String> {
-    let insert = |entry: Entry| {
-        let fact = serde_json::to_string(&entry.fact).unwrap();
-        format!(
-            "INSERT INTO journal (id, decided_at, kind, fact) VALUES ('{}', {}, '{}', '{fact}')",
-            entry.id,
-            entry.at.unix(),
-            entry.fact.name(),
-        )
-    };
-    (0..told).map(|n| insert(outage(n))).collect()
+    (0..told).map(|n| inserted(outage(n))).collect()
+}
+
+fn inserted(entry: Entry) -> String {
+    let fact = serde_json::to_string(&entry.fact).unwrap();
+    format!(
+        "INSERT INTO journal (id, decided_at, kind, fact) VALUES ('{}', {}, '{}', '{fact}')",
+        entry.id,
+        entry.at.unix(),
+        entry.fact.name(),
+    )
 }
 
 /// A place as the version before left it.
@@ -207,6 +211,61 @@ async fn what_was_told_before_there_were_blocks_is_sealed_too() {
         store.commit(&telling((0..50).map(outage))).await.unwrap();
         Journal::sealed(&*archive, 50).await;
         drop((store, archive, bench));
+        place.remove().await;
+    }
+}
+
+/// Whose credit an entry is about was not said before there were lists of it.
+#[tokio::test]
+async fn what_moved_credit_before_there_were_lists_of_it_is_in_them() {
+    let wallet = Bench::wallet(1);
+    let account = |kind| AccountKey::new(Owner::Wallet(wallet), kind, Unit::Seconds);
+    let moved = |n: u64, debit, credit| Transfer {
+        id: TransferId::derive("earlier", &[&n.to_be_bytes()]),
+        debit: account(debit),
+        credit: account(credit),
+        amount: n + 1,
+        action: Action::Posted,
+        reason: Reason::AdminAdjust,
+        reference: Reference::None,
+        at: at(n),
+    };
+    let transfers = [
+        moved(0, AccountKind::GrantBase, AccountKind::Wallet),
+        moved(1, AccountKind::Wallet, AccountKind::Revenue),
+        moved(2, AccountKind::GrantBonus, AccountKind::Revenue),
+    ];
+    let entries = transfers.map(|transfer| {
+        let fact = Fact::Transferred {
+            transfer,
+            debit_balance: Some(7),
+            credit_balance: None,
+        };
+        Entry::new(transfer.at, fact)
+    });
+    for on in EVERYWHERE {
+        let Some(place) = earlier(on, 3).await else {
+            return;
+        };
+        let inserts = entries.clone().map(inserted);
+        let inserts: Vec<&str> = inserts.iter().map(String::as_str).collect();
+        place.change(&inserts).await;
+        let store = place.open().await;
+        let (before, max) = (None, 9);
+        let page = CreditEntries {
+            wallet,
+            before,
+            max,
+        };
+        let found = store.read(&[Read::CreditEntriesOf(page)]).await.unwrap();
+        let found: Vec<Row> = found[0].iter().map(|stored| stored.row.clone()).collect();
+        let expected = [&entries[1], &entries[0]].map(|entry| Row::Entry(entry.clone()));
+        assert_eq!(found, expected, "{on:?}");
+        // And those that are about nobody's are read as they were.
+        let read = Read::Row(Key::Entry(entries[2].id));
+        let found = store.read(&[read]).await.unwrap();
+        assert_eq!(found[0].len(), 1, "{on:?}");
+        drop(store);
         place.remove().await;
     }
 }

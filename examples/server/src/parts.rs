@@ -7,8 +7,10 @@ use async_trait::async_trait;
 use session_axum::{Dispatch, ObservedStore, ProcessClock};
 use session_core::outbox::{Intent, Outcome};
 use session_core::policy::Policy;
+use session_clients::HttpLimits;
+use session_clients::livekit::LiveKitRooms;
 use session_core::ports::{
-    Effects, Entropy, NameRegistry, PortError, PortErrorKind, VerificationMirror,
+    Clock, Effects, Entropy, NameRegistry, PortError, PortErrorKind, VerificationMirror,
 };
 use session_core::service::Ports;
 use session_core::types::{Timestamp, Wallet};
@@ -16,6 +18,7 @@ use session_testkit::fakes::{FakeNames, FakeVerifications};
 
 use crate::config::{Config, Environment};
 use crate::database::Opened;
+use crate::media::Media;
 
 /// How long a request waits for something outside before it answers "pending".
 pub(crate) const DISPATCH_WAIT: Duration = Duration::from_secs(10);
@@ -40,13 +43,15 @@ impl Parts {
         // Inside the failpoints, so that what is looked at for its sake passes none of them.
         let observed = Arc::new(ObservedStore::around(database.store()));
         let [store, worker_store] = config.failpoints.clone().around(observed);
+        let clock: Arc<dyn Clock> =
+            Arc::new(ProcessClock::moved_by(config.clock_offset_seconds));
         let ports = Ports {
             store,
-            clock: Arc::new(ProcessClock::moved_by(config.clock_offset_seconds)),
+            clock: clock.clone(),
             entropy: Arc::new(SystemEntropy),
             names,
             verifications,
-            effects: Arc::new(Unconfigured),
+            effects: effects(config, clock)?,
             dispatcher: Arc::new(Dispatch::waiting(DISPATCH_WAIT)),
             policy: policy(config),
         };
@@ -64,6 +69,19 @@ impl Parts {
     /// Closes the database.
     pub(crate) async fn close(self) {
         self.database.close().await;
+    }
+}
+
+/// Who puts participants out of channels, where the vendor is asked to.
+fn effects(config: &Config, clock: Arc<dyn Clock>) -> Result<Arc<dyn Effects>, Failure> {
+    match &config.media {
+        Media::Agora { .. } => Ok(Arc::new(Unconfigured)),
+        Media::LiveKit { credentials, url } => {
+            let limits = HttpLimits::default();
+            let rooms = LiveKitRooms::new(url, credentials.clone(), clock, limits);
+            let rooms = rooms.map_err(|error| format!("LIVEKIT_URL: {error}"))?;
+            Ok(Arc::new(rooms))
+        }
     }
 }
 
