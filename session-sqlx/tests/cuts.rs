@@ -465,7 +465,10 @@ async fn heartbeats_charge_once(pooler: bool) {
     // before them and within them. How many messages come before them depends on how long a
     // connection lay idle, so that a slow machine meets one of them twice.
     let doubts = failed.len();
-    assert!(!pooler || doubts * 3 <= cut, "{doubts} of {cut} failed: {failed:#?}");
+    assert!(
+        !pooler || doubts * 3 <= cut,
+        "{doubts} of {cut} failed: {failed:#?}"
+    );
     rig.remove().await;
 }
 

@@ -17,9 +17,7 @@ use session_core::changeset::{
     Changeset, Draft, Entry, Expect, Fact, Fence, Key, Lane, Rejection, Row,
 };
 use session_core::journal::{Block, Chain, SealBlock, Sealing, TendChain};
-use session_core::ledger::{
-    AccountKey, AccountKind, Action, Owner, Reason, Reference, Transfer,
-};
+use session_core::ledger::{AccountKey, AccountKind, Action, Owner, Reason, Reference, Transfer};
 use session_core::ports::{
     Archive, Claim, Claimed, CommitError, CreditEntries, Found, Read, Store, StoredRow, Visitor,
 };

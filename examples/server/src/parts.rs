@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use session_axum::{Dispatch, ObservedStore, ProcessClock};
-use session_core::outbox::{Intent, Outcome};
-use session_core::policy::Policy;
 use session_clients::HttpLimits;
 use session_clients::livekit::LiveKitRooms;
+use session_core::outbox::{Intent, Outcome};
+use session_core::policy::Policy;
 use session_core::ports::{
     Clock, Effects, Entropy, NameRegistry, PortError, PortErrorKind, VerificationMirror,
 };
@@ -43,8 +43,7 @@ impl Parts {
         // Inside the failpoints, so that what is looked at for its sake passes none of them.
         let observed = Arc::new(ObservedStore::around(database.store()));
         let [store, worker_store] = config.failpoints.clone().around(observed);
-        let clock: Arc<dyn Clock> =
-            Arc::new(ProcessClock::moved_by(config.clock_offset_seconds));
+        let clock: Arc<dyn Clock> = Arc::new(ProcessClock::moved_by(config.clock_offset_seconds));
         let ports = Ports {
             store,
             clock: clock.clone(),

@@ -79,11 +79,10 @@ impl LiveKitRooms {
         let ttl = Ttl::new(Seconds::new(ADMIN_TOKEN_SECONDS)).ok()?;
         let key = self.credentials.key.clone();
         let mut claims = TokenClaims::new(key, self.clock.now(), ttl);
-        claims.video = Some(VideoGrant {
-            room: Some(channel.as_str().to_owned()),
-            room_admin: Some(true),
-            ..VideoGrant::default()
-        });
+        let mut video = VideoGrant::default();
+        video.room = Some(channel.as_str().to_owned());
+        video.room_admin = Some(true);
+        claims.video = Some(video);
         claims.sign(&self.credentials.secret).ok()
     }
 }

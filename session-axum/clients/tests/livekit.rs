@@ -103,7 +103,10 @@ async fn a_removal_names_room_and_participant_under_a_token_of_its_own() {
     assert_eq!(claims.exp, NOW.after(Seconds::new(60)));
     assert_eq!(claims.identity(), None, "of no participant");
     let video = claims.video.unwrap();
-    assert_eq!((video.room.as_deref(), video.room_admin), (Some("room-1"), Some(true)));
+    assert_eq!(
+        (video.room.as_deref(), video.room_admin),
+        (Some("room-1"), Some(true))
+    );
     assert_eq!(video.room_join, None);
 }
 
@@ -121,7 +124,12 @@ async fn who_is_not_there_is_out_and_a_wrong_address_is_no_such_answer() {
 
 #[tokio::test]
 async fn refusals_are_told_apart_from_silence_and_in_our_own_words() {
-    for status in ["401 Unauthorized", "429 Too Many Requests", "500 Oops", "302 Found"] {
+    for status in [
+        "401 Unauthorized",
+        "429 Too Many Requests",
+        "500 Oops",
+        "302 Found",
+    ] {
         let canary = r#"{"code":"x","msg":"canary"}"#;
         let (outcome, _) = removed(answer(status, canary)).await;
         let code = status.split(' ').next().unwrap();
