@@ -126,7 +126,7 @@ impl App {
         let limits = Limits::default();
         let limiter = Arc::new(Limiter::new(&limits));
         let cors_origins = CorsOrigins::Any;
-        let tokens = AccessTokens::new(JwtKeys::clone(&keys), Audience::new(ISSUER, ISSUER));
+        let tokens = AccessTokens::new(Arc::unwrap_or_clone(keys), Audience::new(ISSUER, ISSUER));
         let shared = Shared {
             ports,
             media,

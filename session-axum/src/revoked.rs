@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use session_core::auth::Revocation;
 use session_core::changeset::{Key, Row};
-use session_core::ports::{Read, RevokedTokens, StoreError};
+use session_core::ports::{Read, RevokedTokens, StoreError, StoredRow};
 use session_core::service::Ports;
 use session_core::types::{Id128, RevocationId, Seconds, Timestamp};
 
@@ -58,7 +58,7 @@ impl Revoked {
         loop {
             let read = Read::RevokedTokens(RevokedTokens { after, max: PAGE });
             let found = ports.store().read(&[read]).await?;
-            let page: Vec<Revocation> = found.into_iter().flatten().filter_map(token).collect();
+            let page: Vec<Revocation> = found.iter().flatten().filter_map(token).collect();
             let Some(last) = page.last() else { break };
             after = (last.at, last.id);
             let is_last = page.len() < PAGE as usize;
@@ -106,7 +106,7 @@ impl Revoked {
     }
 }
 
-fn token(stored: session_core::ports::StoredRow) -> Option<Revocation> {
+fn token(stored: &StoredRow) -> Option<Revocation> {
     match stored.row {
         Row::Revocation(revocation) => Some(revocation),
         _ => None,

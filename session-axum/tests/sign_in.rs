@@ -167,7 +167,8 @@ async fn of_many_at_once_with_one_nonce_one_signs_in() {
 async fn what_is_not_meant_for_this_server_is_refused_with_its_reason() {
     let server = Server::with(with_siwe);
     let late = server.bench.clock.now().after(Seconds::new(1));
-    let cases: [(fn(Message) -> Message, &str); 3] = [
+    type Alter = fn(Message) -> Message;
+    let cases: [(Alter, &str); 3] = [
         (
             |m| Message {
                 domain: "evil.example".into(),

@@ -126,10 +126,10 @@ fn first_migration(database: &str) -> tempfile::TempDir {
 
 /// Entries as the version before wrote them.
 fn earlier_entries(told: u64) -> Vec<String> {
-    (0..told).map(|n| inserted(outage(n))).collect()
+    (0..told).map(|n| inserted(&outage(n))).collect()
 }
 
-fn inserted(entry: Entry) -> String {
+fn inserted(entry: &Entry) -> String {
     let fact = serde_json::to_string(&entry.fact).unwrap();
     format!(
         "INSERT INTO journal (id, decided_at, kind, fact) VALUES ('{}', {}, '{}', '{fact}')",
@@ -245,7 +245,7 @@ async fn what_moved_credit_before_there_were_lists_of_it_is_in_them() {
         let Some(place) = earlier(on, 3).await else {
             return;
         };
-        let inserts = entries.clone().map(inserted);
+        let inserts = entries.each_ref().map(inserted);
         let inserts: Vec<&str> = inserts.iter().map(String::as_str).collect();
         place.change(&inserts).await;
         let store = place.open().await;

@@ -57,13 +57,13 @@ pub(crate) struct Flags {
     /// `agora` or `livekit` [env MEDIA_PROVIDER, default agora].
     #[arg(long, global = true)]
     pub(crate) media_provider: Option<String>,
-    /// The LiveKit server, such as wss://media.example [env LIVEKIT_URL].
+    /// The LiveKit server, such as `wss://media.example` [env LIVEKIT_URL].
     #[arg(long, global = true, value_name = "URL")]
     pub(crate) livekit_url: Option<String>,
     /// [env LIVEKIT_API_KEY].
     #[arg(long, global = true, value_name = "KEY")]
     pub(crate) livekit_api_key: Option<String>,
-    /// Where clients find this server, such as https://voice.example [env PUBLIC_BASE_URL].
+    /// Where clients find this server, such as `https://voice.example` [env PUBLIC_BASE_URL].
     #[arg(long, global = true, value_name = "URL")]
     pub(crate) public_base_url: Option<String>,
     /// Whose wallets sign in by message [env CHAIN_ID].

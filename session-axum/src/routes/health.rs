@@ -62,7 +62,6 @@ pub(crate) async fn ready(State(app): State<App>) -> Result<Json<ReadyAnswer>, P
     }
     if reasons.is_empty() {
         let warnings = app.pulse().map(Pulse::warnings).unwrap_or_default();
-        let warnings = warnings.into_iter().map(Into::into).collect();
         let ready = true;
         Ok(Json(ReadyAnswer { ready, warnings }))
     } else {
