@@ -61,7 +61,7 @@ pub use cors::CorsOrigins;
 pub use guard::AuthenticatedWallet;
 pub use limits::{Limits, Rate};
 pub use openapi::openapi_json;
-pub use routes::router;
+pub use routes::{layered, router};
 pub use store::ObservedStore;
 pub use workers::{Dispatch, Waker, Workers};
 

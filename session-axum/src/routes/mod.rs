@@ -51,6 +51,12 @@ pub fn router(app: App) -> Router {
         .merge(new.method_not_allowed_fallback(method_not_allowed))
         .fallback(not_found)
         .with_state(app.clone());
+    layered(app, routes)
+}
+
+/// Other routes behind the layers of [`router`]: limits, access tokens for what is below `/rooms` and
+/// `/credits`, cross-origin answers, and problems with their bodies.
+pub fn layered(app: App, routes: Router) -> Router {
     // The last layer is the outermost: every answer, refusals of the inner layers included, gets
     // its id and its body in `observe`, and its cross-origin headers in `cors`.
     routes

@@ -342,6 +342,21 @@ fn writes_what_was_refused(changeset: &mut Changeset) {
     }
 }
 
+/// A departure is not told, and the room has counted it.
+fn tells_of_no_departure(changeset: &mut Changeset) {
+    let is_departure = |write: &Write| matches!(write, Write::Insert(Row::RoomEvent(event)) if event.what.ends().is_some());
+    changeset.rows.retain(|write| !is_departure(write));
+}
+
+/// Whoever decides forgets how far the events have come.
+fn forgets_how_far(changeset: &mut Changeset) {
+    for write in &mut changeset.rows {
+        if let Write::Update(Row::Room(room)) = write {
+            room.last_event = session_core::room::EventNumber::NONE;
+        }
+    }
+}
+
 /// A command that seals forgets what it holds.
 fn seals_under_no_claim(changeset: &mut Changeset) {
     let is_chain = |expect: &Expect| matches!(expect, Expect::Claimed(Key::Chain(()), _));
@@ -429,6 +444,10 @@ found! {
         with(|ports| between(ports, writes_what_was_refused, None));
     a_journal_entry_that_is_dropped: "free-rooms", "acknowledged", on(Bug::DropsAnEntry);
     an_entry_that_is_sealed_twice: "free-rooms", "chain", on(Bug::SealsTwice);
+    a_departure_that_is_not_told: "free-rooms", "told_in_order",
+        with(|ports| between(ports, tells_of_no_departure, None));
+    a_room_that_forgets_its_events: "free-rooms", "told_in_order",
+        with(|ports| between(ports, forgets_how_far, None));
     a_journal_that_nobody_seals: "free-rooms", "resolved",
         with(|ports| between(ports, |_| {}, Some(Lane::Seal)));
     a_lane_that_nobody_works_on: "free-rooms", "resolved",

@@ -2,6 +2,7 @@
 //! with the secret that the servers are given.
 
 use serde_json::{Value, json};
+use session_core::auth::siwe::{Message, Moment};
 use session_core::auth::{AccessClaims, JwtKeys};
 use session_core::crypto::{LocalSigner, Secret, eip191, sha256};
 use session_core::types::Timestamp;
@@ -37,6 +38,29 @@ impl Person {
     /// What lets it in.
     pub(crate) fn token(&self) -> &str {
         &self.token
+    }
+
+    /// A message of EIP-4361 that says what the server answered to a question for a nonce, and its
+    /// signature: a body for `/auth/siwe/verify`.
+    pub(crate) fn signed_message(&self, asked: &Value) -> Value {
+        let message = Message {
+            scheme: None,
+            domain: text(asked, "domain"),
+            address: self.signer.wallet(),
+            statement: None,
+            uri: format!("http://{}", text(asked, "domain")),
+            chain_id: asked["chain_id"].as_u64().expect("a chain"),
+            nonce: text(asked, "nonce"),
+            issued_at: Moment::at(Timestamp::from_unix(unix_now())),
+            expiration_time: None,
+            not_before: None,
+            request_id: None,
+            resources: None,
+        };
+        let message = message.to_string();
+        let digest = eip191::digest(message.as_bytes());
+        let signature = self.signer.sign_prehash(&digest).to_string();
+        json!({"message": message, "signature": signature})
     }
 
     /// How this wallet signs in with a nonce: a body for `/auth/verify`.

@@ -86,6 +86,8 @@ impl Secrets {
             let hands_out = [
                 "/auth/nonce",
                 "/auth/verify",
+                "/auth/siwe/nonce",
+                "/auth/siwe/verify",
                 "/rooms/join",
                 "/rooms/token/renew",
             ];
@@ -137,6 +139,29 @@ fn signs_in(person: &Person, server: &Server, seen: &mut Secrets) -> String {
     signed_in["token"].as_str().expect("a token").to_owned()
 }
 
+/// A wallet signs in by a message, first wrongly, and out again.
+fn signs_in_by_message(person: &Person, server: &Server, seen: &mut Secrets) {
+    seen.wallets.push(person.wallet.clone());
+    let json_body = "content-type: application/json".to_owned();
+    let headers = [json_body];
+    let stranger = Person::new("a stranger");
+    for signer in [&stranger, person] {
+        let asked = seen.post(server, "/auth/siwe/nonce", &headers, "{}");
+        let mut body = person.signed_message(&asked);
+        body["signature"] = signer.signed_message(&asked)["signature"].clone();
+        let signature = body["signature"].as_str().expect("a signature").to_owned();
+        seen.handed_out.push(signature);
+        let answer = seen.post(server, "/auth/siwe/verify", &headers, &body.to_string());
+        assert_eq!(answer["token"].is_string(), signer.wallet == person.wallet);
+        // Its nonce is used up, and quoted back.
+        seen.post(server, "/auth/siwe/verify", &headers, &body.to_string());
+        if let Some(token) = answer["token"].as_str() {
+            seen.post(server, "/auth/logout", &[bearer(token)], "");
+            seen.post(server, "/auth/logout", &[bearer(token)], "");
+        }
+    }
+}
+
 /// Every route, well and badly.
 fn tour(server: &Server, seen: &mut Secrets) {
     let (host, guest) = (Person::new("canary host"), Person::new("canary guest"));
@@ -179,6 +204,7 @@ fn tour(server: &Server, seen: &mut Secrets) {
     for token in [&guest_token, &guest_token] {
         seen.post(server, "/auth/logout", &[bearer(token)], "");
     }
+    signs_in_by_message(&Person::new("canary messenger"), server, seen);
     let message = json!({"message": guest_token, "signature": host_token}).to_string();
     seen.post(server, "/auth/siwe/nonce", &[], "{}");
     seen.post(server, "/auth/siwe/verify", &[], &message);

@@ -13,6 +13,7 @@ mod left_once;
 mod refusals_are_clean;
 mod silent_alone;
 mod sound;
+mod told_in_order;
 mod written_first;
 
 pub use acknowledged::Acknowledged;
@@ -24,6 +25,7 @@ pub use left_once::LeftOnce;
 pub use refusals_are_clean::RefusalsAreClean;
 pub use silent_alone::SilentAlone;
 pub use sound::Sound;
+pub use told_in_order::ToldInOrder;
 pub use written_first::WrittenFirst;
 
 use std::fmt::Debug;
@@ -157,5 +159,6 @@ pub fn of_free_rooms() -> Vec<Box<dyn Invariant>> {
         Box::new(LeaseBound::default()),
         Box::new(LeftOnce::default()),
         Box::new(SilentAlone::default()),
+        Box::new(ToldInOrder::default()),
     ]
 }

@@ -3,7 +3,7 @@
 
 use session_core::changeset::{Changeset, Fact, Row, Write};
 use session_core::ledger::Reason;
-use session_core::room::Departure;
+use session_core::room::{Departure, Happening};
 use session_core::service::ExecuteError;
 
 use super::{Invariant, Seen, Truth};
@@ -60,6 +60,10 @@ fn unclean(changeset: &Changeset) -> Option<String> {
     let wrong = changeset.rows.iter().find(|write| match write {
         Write::Update(Row::Seat(seat)) => !evicts || seat.is_live(),
         Write::Update(Row::Room(_)) => !evicts,
+        // An eviction is told.
+        Write::Insert(Row::RoomEvent(event)) => {
+            !evicts || matches!(event.what, Happening::Joined { .. } | Happening::Left { .. })
+        }
         Write::Delete(_) | Write::Insert(_) | Write::Update(_) => true,
     });
     if let Some(write) = wrong {
