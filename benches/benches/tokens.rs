@@ -33,6 +33,7 @@ const NOW: Timestamp = Timestamp::from_unix(1_700_000_000);
 
 fn grant() -> Result<MediaGrant, Failure> {
     Ok(MediaGrant {
+        connection: None,
         channel: Channel::parse("heaven-free-3e5c3c36-6c0e-4f8e-8f0e-0a1b2c3d4e5f")?,
         uid: MediaUid::new(57_005).ok_or("uid 0")?,
         role: Role::Publisher,

@@ -168,6 +168,19 @@ impl Members {
         self.0.get(name).and_then(Value::as_str) == Some(text)
     }
 
+    /// Whether a member is absent or one of these texts.
+    pub(crate) fn is_one_of(&self, name: &str, texts: &[&str]) -> bool {
+        match self.0.get(name) {
+            None => true,
+            Some(value) => value.as_str().is_some_and(|text| texts.contains(&text)),
+        }
+    }
+
+    /// Whether a member is absent, or true or false.
+    pub(crate) fn is_flag(&self, name: &str) -> bool {
+        self.0.get(name).is_none_or(Value::is_boolean)
+    }
+
     /// Whether a member is literally `true`.
     pub(crate) fn is_true(&self, name: &str) -> bool {
         self.0.get(name) == Some(&Value::Bool(true))

@@ -123,6 +123,12 @@ impl App {
     /// The routes' needs, with the default limits and the recorded cross-origin answers.
     #[must_use]
     pub fn new(ports: Ports, media: Arc<dyn MediaTokenIssuer>, keys: Arc<JwtKeys>) -> Self {
+        if ports.policy.rooms.lease_ejects != media.vendor().expiry_ejects() {
+            tracing::error!(
+                vendor = media.vendor().name(),
+                "the policy of rooms is not that of the media vendor: see RoomPolicy::at"
+            );
+        }
         let limits = Limits::default();
         let limiter = Arc::new(Limiter::new(&limits));
         let cors_origins = CorsOrigins::Any;

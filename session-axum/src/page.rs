@@ -20,6 +20,7 @@ pub(crate) const CURSOR_CHARS_MAX: usize = 256;
 const VERSION: &str = "1";
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Asked {
     limit: Option<String>,
     cursor: Option<String>,
@@ -34,7 +35,7 @@ pub(crate) struct PageParams {
     #[param(minimum = 1, maximum = 100, default = 25)]
     limit: Option<u32>,
     /// What `next_cursor` of the page before said.
-    #[param(max_length = 256)]
+    #[param(max_length = 256, pattern = "^[A-Za-z0-9_-]+$")]
     cursor: Option<String>,
 }
 
@@ -50,7 +51,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Page {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let asked = Query::<Asked>::try_from_uri(&parts.uri);
-        let Query(asked) = asked.map_err(|_| Problem::new(Code::InvalidLimit))?;
+        let Query(asked) = asked.map_err(|_| Problem::new(Code::UnknownMember))?;
         let limit = match asked.limit {
             None => LIMIT_DEFAULT,
             Some(text) => limit(&text).ok_or(Problem::new(Code::InvalidLimit))?,

@@ -185,7 +185,7 @@ codes! {
         "a valid access token is needed";
     /// A member that no route knows.
     UnknownMember: BAD_REQUEST, "unknown_member", "unknown_member",
-        "the body has a member that this route does not know";
+        "the body or the query has a member that this route does not know";
     /// Not JSON.
     UnsupportedMediaType: UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type",
         "unsupported_media_type",

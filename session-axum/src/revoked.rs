@@ -54,12 +54,16 @@ impl Revoked {
     pub(crate) async fn refresh(&self, ports: &Ports) -> Result<(), StoreError> {
         let begun = Instant::now();
         let before_all = RevocationId::from_bytes([0; 16]);
-        let mut after = (self.lock().last.before(REVOKED_OVERLAP), before_all);
-        loop {
+        // A clock that is far ahead must not keep what others revoke from being read.
+        let last = self.lock().last.min(ports.clock.now());
+        let mut after = (last.before(REVOKED_OVERLAP), before_all);
+        let is_read = loop {
             let read = Read::RevokedTokens(RevokedTokens { after, max: PAGE });
             let found = ports.store().read(&[read]).await?;
             let page: Vec<Revocation> = found.iter().flatten().filter_map(token).collect();
-            let Some(last) = page.last() else { break };
+            let Some(last) = page.last() else {
+                break true;
+            };
             after = (last.at, last.id);
             let is_last = page.len() < PAGE as usize;
             let mut known = self.lock();
@@ -68,21 +72,25 @@ impl Revoked {
                 known.tokens.insert(token.id, token.forget_at);
             }
             if is_last || known.tokens.len() > REVOKED_KEPT_MAX {
-                break;
+                break is_last;
             }
-        }
+        };
         let now = ports.clock.now();
         let mut known = self.lock();
         known.tokens.retain(|_, forget_at| *forget_at > now);
         // What is known of too many is no knowledge of the rest.
         let is_whole = known.tokens.len() <= REVOKED_KEPT_MAX;
-        known.read_at = is_whole.then_some(begun);
+        known.read_at = (is_read && is_whole).then_some(begun);
         Ok(())
     }
 
     /// This process revoked a token: it need not read that to know.
     pub(crate) fn add(&self, token: RevocationId, until: Timestamp) {
-        self.lock().tokens.insert(token, until);
+        let mut known = self.lock();
+        // Where nobody reads, nobody forgets either, and the store is asked anyway.
+        if known.read_at.is_some() {
+            known.tokens.insert(token, until);
+        }
     }
 
     /// Whether a token was revoked.

@@ -343,6 +343,12 @@ async fn pass(lane: Lane, ports: &Ports) -> Option<Worked> {
         let (key, why) = (shown::shown(key), shown::shown(why));
         tracing::warn!(key, why, "work failed; it comes up again");
     }
+    if worked.given_up > 0 {
+        tracing::error!(
+            rows = worked.given_up,
+            "intents did not happen and are not tried again; their notes say why"
+        );
+    }
     if worked.lost > 0 {
         tracing::info!(
             rows = worked.lost,

@@ -315,7 +315,7 @@ async fn a_token_of_livekit_says_where_to_bring_it() {
 
     let credentials = ApiCredentials {
         key: ApiKey::parse("APIkey").unwrap(),
-        secret: ApiSecret::parse("a secret of some length").unwrap(),
+        secret: ApiSecret::parse("a-secret-of-some-length").unwrap(),
     };
     let url = ServerUrl::parse("wss://media.example").unwrap();
     let issuer = LiveKitIssuer::new(credentials.clone(), url);
@@ -329,9 +329,9 @@ async fn a_token_of_livekit_says_where_to_bring_it() {
         .post("/rooms/join", host, json!({ "room_id": room }))
         .await
         .json();
-    let uid = joined["agora_uid"].as_u64().unwrap().to_string();
+    let stay_id = joined["connection_id"].as_str().unwrap();
     let media = json!({
-        "provider": "livekit", "url": "wss://media.example", "identity": uid,
+        "provider": "livekit", "url": "wss://media.example", "identity": stay_id,
     });
     assert_eq!(joined["media"], media);
     let stay = json!({ "room_id": room, "connection_id": joined["connection_id"] });
@@ -343,7 +343,7 @@ async fn a_token_of_livekit_says_where_to_bring_it() {
     for (answer, expected) in [(&joined, 45), (&renewed, 90)] {
         let token = answer["agora_token"].as_str().unwrap();
         let claims = keys.verify(token, now, Seconds::ZERO).unwrap();
-        assert_eq!(claims.identity(), Some(uid.as_str()));
+        assert_eq!(claims.identity(), Some(stay_id));
         assert_eq!(claims.exp.since(now), Seconds::new(expected));
     }
 }

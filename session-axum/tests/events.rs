@@ -354,13 +354,22 @@ async fn a_wallet_may_listen_so_often_and_a_server_to_so_many() {
     });
     let (host, other) = (server.funded(1, 1800).await, server.funded(2, 1800).await);
     let (room, others) = (server.room(host).await, server.room(other).await);
-    let first = stream(&server, host, &room, None).await;
-    let _second = stream(&server, host, &room, None).await;
-    assert_eq!(listen(&server, host, &room, None).await.0, 429);
-    let _third = stream(&server, other, &others, None).await;
-    assert_eq!(listen(&server, other, &others, None).await.0, 503);
+    let mut first = stream(&server, host, &room, None).await;
+    let second = stream(&server, host, &room, None).await;
+    first.named("reset").await;
+    let mut third = stream(&server, host, &room, None).await;
+    assert_eq!(first.next().await, None, "the newest pushes out the oldest");
+    third.named("reset").await;
     drop(first);
-    assert_eq!(listen(&server, host, &room, None).await.0, 200);
+    let fourth = stream(&server, other, &others, None).await;
+    assert_eq!(listen(&server, other, &others, None).await.0, 503);
+    drop((second, fourth));
+    // One that is refused holds no place.
+    let missing = "0c0c0c0c-0c0c-4c0c-8c0c-0c0c0c0c0c0c";
+    for _ in 0..5 {
+        assert_eq!(listen(&server, other, missing, None).await.0, 404);
+    }
+    assert_eq!(listen(&server, other, &others, None).await.0, 200);
 }
 
 #[tokio::test]
@@ -414,6 +423,8 @@ async fn changes_of_credit_come_newest_first_page_by_page_and_add_up() {
         ("limit=x", "invalid_limit"),
         ("cursor=x", "invalid_cursor"),
         ("cursor=", "invalid_cursor"),
+        ("limits=1", "unknown_member"),
+        ("limit=1&limit=2", "unknown_member"),
         ("cursor=MToxOng", "invalid_cursor"),
     ] {
         let answer = server.get(&format!("/credits/events?{query}"), host).await;
@@ -423,4 +434,68 @@ async fn changes_of_credit_come_newest_first_page_by_page_and_add_up() {
             "{query}"
         );
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_is_kept_by_nobody_on_the_way() {
+    let server = Server::new();
+    let host = server.funded(1, 1800).await;
+    let room = server.room(host).await;
+    let request = Request::get(format!("/rooms/{room}/events"))
+        .header("authorization", format!("Bearer {}", server.token(host)))
+        .body(Body::empty())
+        .unwrap();
+    let response = server.routes.clone().oneshot(request).await.unwrap();
+    let header = |name: &str| response.headers().get(name).unwrap().to_str().unwrap();
+    assert_eq!(header("content-type"), "text/event-stream");
+    assert_eq!(header("cache-control"), "no-store");
+    assert_eq!(header("x-accel-buffering"), "no");
+    assert_eq!(header("x-content-type-options"), "nosniff");
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_has_left_does_not_look_on() {
+    let server = Server::new();
+    let (host, guest) = (server.funded(1, 1800).await, server.funded(2, 1800).await);
+    let room = server.room(host).await;
+    server.seat(host, &room).await;
+    let stay = server.seat(guest, &room).await;
+    let path = format!("/rooms/{room}");
+    let participants = async |wallet| {
+        let seen = server.get(&path, wallet).await.json();
+        seen["participants"].as_array().unwrap().len()
+    };
+    assert_eq!(
+        (participants(host).await, participants(guest).await),
+        (2, 2)
+    );
+    leave(&server, guest, &stay).await;
+    assert_eq!(
+        (participants(host).await, participants(guest).await),
+        (1, 0)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_end_behind_a_page_of_what_is_not_told_is_told() {
+    let server = Server::new();
+    let (host, guest) = (
+        server.funded(1, 100_000).await,
+        server.funded(2, 1800).await,
+    );
+    let room = server.room(host).await;
+    server.seat(host, &room).await;
+    // More than a page of events before the guest comes.
+    for n in 10..65 {
+        let other = server.funded(n, 1800).await;
+        let stay = server.seat(other, &room).await;
+        leave(&server, other, &stay).await;
+    }
+    server.bench.clock.advance(Seconds::new(1));
+    let stay = server.seat(guest, &room).await;
+    leave(&server, guest, &stay).await;
+    let mut events = stream(&server, guest, &room, Some("0")).await;
+    events.named("joined").await;
+    assert_eq!(events.named("left").await.body["wallet"], guest.to_string());
+    assert_eq!(events.next().await, None);
 }

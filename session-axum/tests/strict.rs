@@ -287,3 +287,25 @@ async fn no_other_origin_reads_where_it_is_strict_but_those_that_are_listed() {
         assert_eq!(allowed.is_some(), is_allowed, "{asked}");
     }
 }
+
+#[tokio::test]
+async fn pages_may_send_the_headers_that_are_asked_for() {
+    let preflight = async |server: Server, asked: &str| {
+        let request = Request::builder()
+            .method("OPTIONS")
+            .uri("/rooms/join")
+            .header("origin", "https://a.example")
+            .header("access-control-request-headers", asked);
+        let answer = server.send(request.body(Body::empty()).unwrap()).await;
+        let allowed = answer.header("access-control-allow-headers");
+        allowed.unwrap().to_owned()
+    };
+    let recorded = "Content-Type,Authorization,PAYMENT-SIGNATURE";
+    let more = "Content-Type,Authorization,PAYMENT-SIGNATURE,Idempotency-Key,Last-Event-ID";
+    let plain = both(async |server| preflight(server, "content-type, authorization").await);
+    assert_eq!(plain.await, [recorded, more]);
+    let keyed = both(async |server| preflight(server, "Idempotency-Key").await);
+    assert_eq!(keyed.await, [more, more]);
+    let resuming = both(async |server| preflight(server, "authorization,last-event-id").await);
+    assert_eq!(resuming.await, [more, more]);
+}

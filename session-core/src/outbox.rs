@@ -8,7 +8,7 @@ use alloc::string::String;
 use serde::{Deserialize, Serialize};
 
 use crate::media::{Channel, MediaUid};
-use crate::types::{IntentKey, Seconds, Timestamp};
+use crate::types::{ConnectionId, IntentKey, Seconds, Timestamp};
 
 /// How intents are repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +22,9 @@ pub struct OutboxPolicy {
     pub retry_first_seconds: Seconds,
     /// The longest pause.
     pub retry_max_seconds: Seconds,
+    /// For how long what may be done twice is tried, however often that is: nobody is harmed by one
+    /// time more, and somebody by giving up.
+    pub repeatable_for_seconds: Seconds,
 }
 
 impl Default for OutboxPolicy {
@@ -31,6 +34,7 @@ impl Default for OutboxPolicy {
             attempts_max: 8,
             retry_first_seconds: Seconds::new(1),
             retry_max_seconds: Seconds::new(60),
+            repeatable_for_seconds: Seconds::new(6 * 3600),
         }
     }
 }
@@ -79,6 +83,9 @@ pub enum Effect {
         channel: Channel,
         /// Who is to go.
         uid: MediaUid,
+        /// Whose stay it was, for vendors that know participants by it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        connection: Option<ConnectionId>,
     },
 }
 
@@ -167,7 +174,10 @@ impl Intent {
         next.note = note.map(|said| shortened(said));
         // What can be asked is asked for ever: giving up would leave moved money without a grant.
         // And what asking found undone is tried once more, however often was asked.
+        let may_go_on = self.class == IntentClass::Repeatable
+            && now.since(self.created_at) < policy.repeatable_for_seconds;
         let exhausted = next.attempts >= policy.attempts_max
+            && !may_go_on
             && state == IntentState::Pending
             && self.state != IntentState::Unknown;
         if exhausted {
@@ -197,6 +207,7 @@ mod tests {
 
     fn intent(class: IntentClass) -> Intent {
         let effect = Effect::RemoveFromChannel {
+            connection: None,
             channel: Channel::parse("c").unwrap(),
             uid: MediaUid::new(1).unwrap(),
         };
@@ -226,7 +237,7 @@ mod tests {
     fn pauses_double_up_to_the_longest_and_attempts_end() {
         let policy = OutboxPolicy::default();
         let failed = Outcome::NotDone("503".into());
-        let mut current = intent(IntentClass::Repeatable);
+        let mut current = intent(IntentClass::Queryable);
         let mut pauses = std::vec::Vec::new();
         while !current.is_settled() {
             current = current.after(&failed, Timestamp::from_unix(0), &policy);
@@ -234,6 +245,30 @@ mod tests {
         }
         assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 60, 60]);
         assert_eq!(current.state, IntentState::Failed);
+    }
+
+    #[test]
+    fn what_may_be_done_twice_is_tried_for_hours() {
+        let policy = OutboxPolicy::default();
+        let failed = Outcome::NotDone("503".into());
+        let first = intent(IntentClass::Repeatable);
+        let given_up_at = first.created_at.after(policy.repeatable_for_seconds);
+        let (mut current, mut now) = (first.clone(), first.created_at);
+        for _ in 0..1_000 {
+            if current.is_settled() {
+                break;
+            }
+            current = current.after(&failed, now, &policy);
+            now = current.due_at;
+        }
+        assert_eq!(current.state, IntentState::Failed);
+        assert!(now.before(policy.retry_max_seconds) >= given_up_at);
+        let early = given_up_at.before(Seconds::new(1));
+        let many = Intent {
+            attempts: u32::MAX,
+            ..first
+        };
+        assert!(!many.after(&failed, early, &policy).is_settled());
     }
 
     #[test]

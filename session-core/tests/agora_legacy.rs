@@ -100,6 +100,7 @@ fn grant() -> impl Strategy<Value = MediaGrant> {
     let numbers = (any::<NonZeroU32>(), 0..=4_294_880_895_u64, 1..=86_400_u64);
     ("[a-z0-9-]{1,63}", role, numbers, any::<NonZeroU32>()).prop_map(
         |(channel, role, (uid, issued_at, ttl), salt)| MediaGrant {
+            connection: None,
             channel: Channel::parse(&channel).unwrap(),
             uid: MediaUid::from(uid),
             role,

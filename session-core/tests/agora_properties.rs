@@ -74,6 +74,7 @@ fn grant() -> impl Strategy<Value = MediaGrant> {
     let ttl = (1..=86_400_u64).prop_map(|raw| Ttl::new(Seconds::new(raw)).unwrap());
     (channel, uid, role, any::<u32>(), ttl, any::<NonZeroU32>()).prop_map(
         |(channel, uid, role, issued_at, ttl, salt)| MediaGrant {
+            connection: None,
             channel: Channel::parse(&channel).unwrap(),
             uid,
             role,

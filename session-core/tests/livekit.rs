@@ -195,6 +195,7 @@ fn grant() -> impl Strategy<Value = MediaGrant> {
     let numbers = (any::<NonZeroU32>(), 1..=253_402_200_000_u64, 1..=86_400_u64);
     ("[a-zA-Z0-9 !#$%&()+:;<=.>?@^_{}|~,-]{1,63}", role, numbers).prop_map(
         |(channel, role, (uid, issued_at, life))| MediaGrant {
+            connection: None,
             channel: Channel::parse(&channel).unwrap(),
             uid: MediaUid::from(uid),
             role,

@@ -142,6 +142,7 @@ fn grant(case: &Value) -> MediaGrant {
     let narrow = |name: &str| u32::try_from(number(&case[name])).unwrap();
     assert_eq!(case["token_expire"], case["privilege_expire"]);
     MediaGrant {
+        connection: None,
         channel: Channel::parse(text(&case["channel"])).unwrap(),
         uid: MediaUid::new(narrow("uid")).unwrap(),
         role: role(&case["role"]),

@@ -180,6 +180,7 @@ fn rows(many: u32) -> Changeset {
             expires_at: at(9000),
         });
         let effect = Effect::RemoveFromChannel {
+            connection: None,
             channel: Channel::free_room(RoomId::from_random(id(n))),
             uid: MediaUid::new(n + 1).unwrap(),
         };

@@ -55,7 +55,10 @@ fn main() -> Result<(), Failure> {
     let mut ratios = Vec::new();
     for round in 1..=flags.rounds {
         let (own, bare) = (load(product)?, load(twin)?);
-        println!("round {round}: {own:.0} to {bare:.0} a second, {:.3}", own / bare);
+        println!(
+            "round {round}: {own:.0} to {bare:.0} a second, {:.3}",
+            own / bare
+        );
         ratios.push(own / bare);
     }
     ratios.sort_by(f64::total_cmp);
@@ -73,7 +76,8 @@ async fn serve() -> Result<(SocketAddr, SocketAddr, Vec<u8>), Failure> {
     bench.endow(wallet, Seconds::new(1800)).await?;
     let keys = JwtKeys::new(Secret::new(*b"sixteen bytes or more"), Vec::new())?;
     let token = keys.sign(&AccessClaims::issued_to(wallet, bench.clock.now()));
-    let request = format!("GET /credits HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {token}\r\n\r\n");
+    let request =
+        format!("GET /credits HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {token}\r\n\r\n");
     let media = AgoraIssuer::new(
         AppId::parse("970ca35de60c44645bbae8a215061b33")?,
         AppCertificate::parse("5cfd2fd1755d40ecb72977518be15d3b")?,
@@ -90,7 +94,7 @@ async fn serve() -> Result<(SocketAddr, SocketAddr, Vec<u8>), Failure> {
     let product = listen(router(app.clone())).await?;
     let body = answer(product, request.as_bytes()).await?;
     let bytes: &'static str = Box::leak(body.into_boxed_str());
-    let bare = || async move { ([(header::CONTENT_TYPE, "application/json")], bytes) };
+    let bare = move || async move { ([(header::CONTENT_TYPE, "application/json")], bytes) };
     let twin = listen(layered(app, Router::new().route("/credits", get(bare)))).await?;
     if answer(twin, request.as_bytes()).await? != bytes {
         return Err("the twin answers something else".into());

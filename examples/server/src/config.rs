@@ -102,6 +102,10 @@ impl Config {
         let cors_origins = cors_origins(flags)?;
         let sign_in = SignIn::read(flags, environment, listen)?;
         let is_strict = switch("SESSION_STRICT", flags.strict.as_ref())?;
+        if is_strict && sign_in.takes_timestamps {
+            let why = "cannot be on while SESSION_STRICT is".to_owned();
+            return Err(invalid("SESSION_LEGACY_AUTH", why));
+        }
         let clock_offset_seconds = clock_offset(flags, environment)?;
         let failpoints = failpoints(flags, environment)?;
         let shutdown = shutdown(flags)?;

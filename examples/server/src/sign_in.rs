@@ -12,9 +12,8 @@ use crate::config::{ConfigError, Environment, invalid, on_off, parse, setting, s
 /// The chain of the fakes: the recorded one.
 const DEVELOPMENT_CHAIN_ID: u64 = 5_042_002;
 
-/// The audience of tokens where nobody says where this server is found: the same for all servers of
-/// a developer, whatever their ports.
-const DEVELOPMENT_AUDIENCE: &str = "session-development";
+/// The audience of tokens where nobody says where this server is found.
+const AUDIENCE_DEFAULT: &str = "session";
 
 /// How people sign in.
 #[derive(Debug)]
@@ -43,6 +42,7 @@ impl SignIn {
         let chain_id: Option<u64> = setting("CHAIN_ID", flags.chain_id.as_ref())?
             .map(|text| parse("CHAIN_ID", &text, "a whole number"))
             .transpose()?;
+        let domain_told = domain.clone();
         let (domain, chain_id) = match environment {
             Environment::Development => (
                 Some(domain.unwrap_or_else(|| listen.to_string())),
@@ -57,7 +57,7 @@ impl SignIn {
             ),
             None => None,
         };
-        let audience = base_url.as_deref().unwrap_or(DEVELOPMENT_AUDIENCE);
+        let audience = domain_told.as_deref().unwrap_or(AUDIENCE_DEFAULT);
         Ok(Self {
             party,
             audience: Audience::new(audience, audience),
@@ -92,7 +92,14 @@ fn domain(url: &str, environment: Environment) -> Result<String, String> {
             .ok_or("not a URL such as https://voice.example")?,
         (None, Environment::Production) => return Err("not an https URL".to_owned()),
     };
-    let domain = rest.strip_suffix('/').unwrap_or(rest);
+    // As wallets write it.
+    let domain = rest.strip_suffix('/').unwrap_or(rest).to_lowercase();
+    let usual = if url.starts_with("https") {
+        ":443"
+    } else {
+        ":80"
+    };
+    let domain = domain.strip_suffix(usual).unwrap_or(&domain);
     let is_host = !domain.is_empty() && !domain.contains(['/', '?', '#', '@', ' ']);
     if is_host {
         Ok(domain.to_owned())
@@ -108,6 +115,9 @@ mod tests {
     #[test]
     fn a_base_url_names_a_host_and_nothing_else() {
         use Environment::{Development, Production};
+
+        let spelt = domain("https://Voice.Example:443/", Production);
+        assert_eq!(spelt.as_deref(), Ok("voice.example"));
         for (url, environment, expected) in [
             ("https://voice.example", Production, Some("voice.example")),
             (

@@ -68,7 +68,9 @@ pub(crate) struct Caller {
 
 impl Caller {
     pub(crate) fn new(base: &str, limits: HttpLimits) -> Result<Self, HttpError> {
-        let base = Url::parse(base).map_err(|_| HttpError::Address)?;
+        // What is joined to a base without a slash replaces its last part.
+        let base = format!("{}/", base.trim_end_matches('/'));
+        let base = Url::parse(&base).map_err(|_| HttpError::Address)?;
         let is_here = match base.host() {
             Some(url_host) => is_loopback(&url_host.to_string()),
             None => false,
@@ -93,7 +95,7 @@ impl Caller {
         })
     }
 
-    /// Posts JSON under a bearer token.
+    /// Posts JSON under a bearer token, to a path below the base.
     pub(crate) async fn post(&self, path: &str, token: &str, body: &Value) -> Answered {
         // Never closed, so there is always a place in the end.
         let Ok(_place) = self.places.acquire().await else {

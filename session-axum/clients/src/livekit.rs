@@ -8,14 +8,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::json;
 use session_core::media::livekit::{ApiCredentials, ServerUrl, TokenClaims, VideoGrant};
-use session_core::media::{Channel, MediaUid, Ttl};
+use session_core::media::{Channel, Ttl};
 use session_core::outbox::{Effect, Intent, Outcome};
 use session_core::ports::{Clock, Effects};
 use session_core::types::{Seconds, Timestamp};
 
 use crate::http::{Answered, Caller, HttpError, HttpLimits};
 
-const REMOVE_PARTICIPANT: &str = "/twirp/livekit.RoomService/RemoveParticipant";
+const REMOVE_PARTICIPANT: &str = "twirp/livekit.RoomService/RemoveParticipant";
 
 /// The life of a token of ours for one call, in seconds (`livekit-tokens.md`, section 4).
 const ADMIN_TOKEN_SECONDS: u64 = 60;
@@ -52,13 +52,13 @@ impl LiveKitRooms {
         })
     }
 
-    async fn remove(&self, channel: &Channel, uid: MediaUid, since: Timestamp) -> Outcome {
+    async fn remove(&self, channel: &Channel, identity: &str, since: Timestamp) -> Outcome {
         let Some(token) = self.token(channel) else {
             return Outcome::NotDone("no token for the media server can be made".to_owned());
         };
         let body = json!({
             "room": channel.as_str(),
-            "identity": uid.to_string(),
+            "identity": identity,
             // Tokens of the stay that ended are good no more, where the server heeds that; those of
             // the next one are.
             "revoke_token_ts": since.unix(),
@@ -91,8 +91,13 @@ impl LiveKitRooms {
 impl Effects for LiveKitRooms {
     async fn perform(&self, intent: &Intent) -> Outcome {
         match &intent.effect {
-            Effect::RemoveFromChannel { channel, uid } => {
-                self.remove(channel, *uid, intent.created_at).await
+            Effect::RemoveFromChannel {
+                channel,
+                uid,
+                connection,
+            } => {
+                let identity = connection.map_or_else(|| uid.to_string(), |stay| stay.to_string());
+                self.remove(channel, &identity, intent.created_at).await
             }
             _ => Outcome::NotDone("the media server is not asked for that".to_owned()),
         }

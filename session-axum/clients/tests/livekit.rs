@@ -28,6 +28,7 @@ fn credentials() -> ApiCredentials {
 
 fn removal() -> Intent {
     let effect = Effect::RemoveFromChannel {
+        connection: None,
         channel: Channel::parse("room-1").unwrap(),
         uid: MediaUid::new(42).unwrap(),
     };
@@ -37,7 +38,7 @@ fn removal() -> Intent {
 }
 
 fn rooms(port: u16) -> LiveKitRooms {
-    let url = ServerUrl::parse(&format!("ws://127.0.0.1:{port}")).unwrap();
+    let url = ServerUrl::parse(&format!("ws://127.0.0.1:{port}/lk")).unwrap();
     let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(NOW));
     LiveKitRooms::new(&url, credentials(), clock, HttpLimits::default()).unwrap()
 }
@@ -89,7 +90,7 @@ async fn a_removal_names_room_and_participant_under_a_token_of_its_own() {
     let (outcome, request) = removed(answer("200 OK", "{}")).await;
     assert_eq!(outcome, Outcome::Done);
     let (head, body) = request.split_once("\r\n\r\n").unwrap();
-    assert!(head.starts_with("POST /twirp/livekit.RoomService/RemoveParticipant HTTP/1.1"));
+    assert!(head.starts_with("POST /lk/twirp/livekit.RoomService/RemoveParticipant HTTP/1.1"));
     let body: Value = serde_json::from_str(body).unwrap();
     let since = NOW.before(Seconds::new(5)).unix();
     assert_eq!(

@@ -81,7 +81,7 @@ pub(crate) struct CreditEvent {
     created_at: u64,
 }
 
-refusals!(CreditEventsRefusals: [READ], InvalidCursor, InvalidLimit);
+refusals!(CreditEventsRefusals: [READ], InvalidCursor, InvalidLimit, UnknownMember);
 
 /// Where the credit came from and went
 ///

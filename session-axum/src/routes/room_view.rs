@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::{FromRequestParts, Path, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -178,7 +178,7 @@ impl<S: Send + Sync> FromRequestParts<S> for RoomPath {
 /// whoever comes back with `Last-Event-ID` is told what came after. Without it, or where that has
 /// been forgotten, the first event is `reset` with the whole `room`, as `GET /rooms/{id}` answers it.
 /// The stream ends with the caller's stay, with the room and with the access token; 204 says that
-/// nothing will come any more. At most 4 streams for each wallet.
+/// nothing will come any more. Of a wallet's streams the newest 4 go on.
 #[utoipa::path(
     get, path = "/rooms/{id}/events", tag = "rooms", operation_id = "room_events",
     security(("access_token" = [])),
@@ -207,10 +207,23 @@ pub(crate) async fn events(
         app,
         wallet,
         token: token.map(|Presented(token)| token),
-        _place: place,
+        place,
     };
     Ok(match listener.listen(found, start).await? {
-        Some(events) => events.into_response(),
+        Some(events) => {
+            let headers = [
+                (header::CACHE_CONTROL, "no-store"),
+                // What stands before the server must not hold events back.
+                (HeaderName::from_static("x-accel-buffering"), "no"),
+            ];
+            let mut response = events.into_response();
+            for (name, value) in headers {
+                response
+                    .headers_mut()
+                    .insert(name, HeaderValue::from_static(value));
+            }
+            response
+        }
         // Nothing will ever come, which a client learns by this and does not ask again.
         None => StatusCode::NO_CONTENT.into_response(),
     })

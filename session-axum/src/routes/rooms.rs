@@ -119,6 +119,11 @@ pub(crate) async fn create(
     } else {
         members.unwrap_or_default()
     };
+    let is_known =
+        members.is_one_of("visibility", &["open", "private"]) && members.is_flag("ai_enabled");
+    if app.is_strict() && !is_known {
+        return Err(Problem::new(Code::InvalidBody));
+    }
     let visibility = if members.is_text("visibility", "private") {
         Visibility::Private
     } else {
@@ -246,7 +251,7 @@ fn stay_of_answer() -> Value {
     })
 }
 
-refusals!(StayRefusals: [COMMAND], InvalidBody, MissingStayParts, NotYourConnection);
+refusals!(StayRefusals: [COMMAND], MissingStayParts, NotYourConnection, StayNotFound);
 
 /// The stay that a body names.
 fn stay_name(wallet: Wallet, members: &Members) -> Result<StayName, Problem> {

@@ -44,7 +44,7 @@ refusals!(SiweNonceRefusals: [], Internal, NotConfigured);
 /// The first step of signing in with a message that names this server ("Sign-In with Ethereum").
 #[utoipa::path(
     post, path = "/auth/siwe/nonce", tag = "sign-in", operation_id = "issue_siwe_nonce",
-    request_body(content = Nothing, description = "An empty object, or nothing."),
+    request_body(content = Option<Nothing>, description = "An empty object, or nothing."),
     responses(
         (status = 200, description = "A nonce.", body = SiweNonceAnswer), SiweNonceRefusals
     )

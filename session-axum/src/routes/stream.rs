@@ -6,7 +6,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::response::IntoResponse;
@@ -15,10 +15,10 @@ use futures_util::stream;
 use serde_json::{Value, json};
 use session_core::auth::Verified;
 use session_core::ports::StoreError;
-use session_core::room::{EventNumber, Happening, Room, RoomEvent, Seat, SeatState};
+use session_core::room::{Departure, EventNumber, Happening, Room, RoomEvent, Seat, SeatState};
 use session_core::service::{OwnRoom, own_room, room_events, stay_receipt};
 use session_core::types::{ConnectionId, Wallet};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Interval;
 
 use super::room_view::{RoomAnswer, told};
@@ -43,7 +43,7 @@ pub(crate) const EVENTS_FAILURES_MAX: u32 = 5;
 #[derive(Debug, Clone)]
 pub(crate) struct Streams {
     places: Arc<Semaphore>,
-    of_wallets: Arc<Mutex<HashMap<Wallet, usize>>>,
+    of_wallets: Arc<Mutex<HashMap<Wallet, VecDeque<Arc<Notify>>>>>,
     per_wallet_max: usize,
     ended: Arc<watch::Sender<bool>>,
 }
@@ -62,26 +62,35 @@ impl Streams {
         self.ended.send_replace(true);
     }
 
-    /// A place for one more listener.
+    /// A place for one more listener. Of a wallet that has all of its places the oldest ends: most
+    /// likely it belongs to a connection that is gone without a word.
     pub(super) fn enter(&self, wallet: Wallet) -> Result<Place, Problem> {
         let permit = self.places.clone().try_acquire_owned();
         let permit = permit.map_err(|_| Problem::new(Code::Overloaded))?;
-        let mut of_wallets = self
-            .of_wallets
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let count = of_wallets.entry(wallet).or_default();
-        if *count >= self.per_wallet_max {
-            let wait = EVENTS_KEEP_ALIVE.as_secs();
-            return Err(Problem::new(Code::RateLimited).retry_after(wait));
+        let pushed_out = Arc::new(Notify::new());
+        let mut of_wallets = self.lock();
+        let places = of_wallets.entry(wallet).or_default();
+        while places.len() >= self.per_wallet_max {
+            match places.pop_front() {
+                Some(oldest) => oldest.notify_one(),
+                None => break,
+            }
         }
-        *count += 1;
+        places.push_back(pushed_out.clone());
         drop(of_wallets);
         Ok(Place {
             wallet,
-            of_wallets: self.of_wallets.clone(),
+            pushed_out,
+            streams: self.clone(),
             _permit: permit,
         })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Wallet, VecDeque<Arc<Notify>>>> {
+        // A panic elsewhere leaves a map that is whole.
+        self.of_wallets
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -89,19 +98,17 @@ impl Streams {
 #[derive(Debug)]
 pub(super) struct Place {
     wallet: Wallet,
-    of_wallets: Arc<Mutex<HashMap<Wallet, usize>>>,
+    pushed_out: Arc<Notify>,
+    streams: Streams,
     _permit: OwnedSemaphorePermit,
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut of_wallets = self
-            .of_wallets
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = of_wallets.get_mut(&self.wallet) {
-            *count -= 1;
-            if *count == 0 {
+        let mut of_wallets = self.streams.lock();
+        if let Some(places) = of_wallets.get_mut(&self.wallet) {
+            places.retain(|place| !Arc::ptr_eq(place, &self.pushed_out));
+            if places.is_empty() {
                 of_wallets.remove(&self.wallet);
             }
         }
@@ -136,7 +143,7 @@ pub(super) struct Listener {
     /// By which token; `None` where the host knows the caller.
     pub(super) token: Option<Verified>,
     /// Given back when nobody listens any more.
-    pub(super) _place: Place,
+    pub(super) place: Place,
 }
 
 /// A stream under way.
@@ -174,7 +181,16 @@ impl Listener {
             Start::Reset => listening.reset(),
             Start::After(number) => {
                 listening.after = number;
-                listening.look().await?;
+                // Where nothing of a page is told, what is wanted may be on the next.
+                let last = listening.found.room.last_event;
+                loop {
+                    let before = listening.after;
+                    listening.look().await?;
+                    let is_done = listening.is_over || !listening.ready.is_empty();
+                    if is_done || listening.after >= last || listening.after == before {
+                        break;
+                    }
+                }
             }
         }
         let is_told = listening.ready.is_empty();
@@ -203,6 +219,7 @@ impl Listening {
             tokio::select! {
                 biased;
                 _ = self.ended.wait_for(|is_ended| *is_ended) => return None,
+                () = self.listener.place.pushed_out.notified() => return None,
                 _ = self.ticks.tick() => {}
             }
             match self.look_if_allowed().await {
@@ -255,8 +272,13 @@ impl Listening {
             return Ok(());
         }
         for event in events {
+            // One in the middle may have been forgotten before an earlier one.
+            if event.key.number != self.after.next() {
+                break;
+            }
             self.tell(&event).await?;
             self.after = event.key.number;
+            self.follow(&event).await?;
             if self.is_over {
                 break;
             }
@@ -278,16 +300,18 @@ impl Listening {
         // What happened before a participant came is not told to it; of a host's room, all is.
         let is_host = self.found.room.host == self.listener.wallet;
         let own = self.found.own.as_ref();
-        if !is_host && own.is_some_and(|seat| happened.at < seat.joined_at) {
+        // The end of the room is everybody's, whatever the clocks of two servers say.
+        let closes = matches!(happened.what, Happening::Closed { .. });
+        if !is_host && !closes && own.is_some_and(|seat| happened.at < seat.joined_at) {
             return Ok(());
         }
-        if let Some(SeatState::Gone { at, .. }) = own.map(|seat| seat.state)
+        if let Some(SeatState::Gone { at, why }) = own.map(|seat| seat.state)
             && happened.at > at
+            && !(closes && why == Departure::RoomClosed)
         {
             self.is_over = true;
             return Ok(());
         }
-        let closes = matches!(happened.what, Happening::Closed { .. });
         let own = own.map(|seat| seat.connection);
         let ends_own = happened.what.ends().is_some_and(|ended| own == Some(ended));
         let receipt = match own.filter(|_| closes || ends_own) {
@@ -301,7 +325,7 @@ impl Listening {
         }
         // A host goes on listening to its room, if it goes on without the host.
         self.is_over = closes || ends_own;
-        self.follow(happened).await
+        Ok(())
     }
 
     /// A host that comes in later has a stay of its own from then on.

@@ -64,6 +64,7 @@ fn grant(n: u8, amount: u64) -> Transfer {
 
 fn intent(uid: u32) -> Intent {
     let effect = Effect::RemoveFromChannel {
+        connection: None,
         channel: Channel::parse("c").unwrap(),
         uid: MediaUid::new(uid).unwrap(),
     };

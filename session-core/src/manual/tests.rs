@@ -162,6 +162,7 @@ fn the_page_says_every_number_of_every_policy() {
         attempts_max,
         retry_first_seconds,
         retry_max_seconds,
+        repeatable_for_seconds,
     } = outbox;
     says(
         "Work and intents",
@@ -173,6 +174,10 @@ fn the_page_says_every_number_of_every_policy() {
                 retry_first_seconds.get(),
             ),
             ("OutboxPolicy::retry_max_seconds", retry_max_seconds.get()),
+            (
+                "OutboxPolicy::repeatable_for_seconds",
+                repeatable_for_seconds.get(),
+            ),
             ("NOTE_CHARS_MAX", size(NOTE_CHARS_MAX)),
             ("CLAIM_ROWS_MAX", size(CLAIM_ROWS_MAX)),
             ("CONFLICTS_MAX", size(CONFLICTS_MAX)),

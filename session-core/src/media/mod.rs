@@ -15,7 +15,7 @@ use core::num::NonZeroU32;
 
 use serde::{Deserialize, Serialize};
 
-use crate::types::Timestamp;
+use crate::types::{ConnectionId, Timestamp};
 
 pub mod agora;
 mod channel;
@@ -49,6 +49,10 @@ pub struct MediaGrant {
     pub channel: Channel,
     /// Under which number, and no other.
     pub uid: MediaUid,
+    /// For which stay; `None` in grants that were kept for repeats before they said so. Where a
+    /// vendor knows participants by name, whoever comes back is another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connection: Option<ConnectionId>,
     /// What the holder may do in the channel.
     pub role: Role,
     /// From when on it is valid.
@@ -167,6 +171,7 @@ mod tests {
         MediaGrant {
             channel: Channel::parse("room-1").unwrap(),
             uid: MediaUid::new(42).unwrap(),
+            connection: None,
             role: Role::Subscriber,
             issued_at: Timestamp::from_unix(1_700_000_000),
             ttl: Ttl::new(Seconds::new(90)).unwrap(),

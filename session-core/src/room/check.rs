@@ -119,6 +119,14 @@ fn next_check(
         .silent_from(seat.last_seen_at)
         .after(policy.silence_max_seconds)
         .after(Seconds::new(1));
+    let unleased_at = if policy.lease_ejects {
+        Timestamp::MAX
+    } else {
+        let silent_at = outages
+            .silent_from(seat.last_seen_at)
+            .after(policy.renew_after_seconds);
+        silent_at.max(seat.lease_until).after(Seconds::new(1))
+    };
     let meter_at = seat.metered_to.max(at).after(policy.check_after_seconds);
     let spent_at = seat.exhausted_at.filter(|_| *remaining == Seconds::ZERO);
     let spent_at = spent_at.map_or(Timestamp::MAX, |since| {
@@ -126,7 +134,11 @@ fn next_check(
         grace_ends.max(seat.lease_until).after(Seconds::new(1))
     });
     let soonest = at.after(Seconds::new(1));
-    evict_at.min(meter_at).min(spent_at).max(soonest)
+    evict_at
+        .min(unleased_at)
+        .min(meter_at)
+        .min(spent_at)
+        .max(soonest)
 }
 
 /// A worker closes a room that it claimed, if nobody joined in time.

@@ -1,12 +1,15 @@
 //! How a stay ends: by leaving, by eviction, by the room closing. One rule for all three.
 
+use alloc::vec::Vec;
+
 use serde::{Deserialize, Serialize};
 
 use super::event::EventLog;
 use super::stay::StayName;
 use super::view::{Around, StayView};
 use super::{
-    Closing, Departure, Happening, Metered, Room, RoomRefusal, Seat, SeatState, charge_until, meter,
+    Closing, Departure, Happening, Metered, Room, RoomPolicy, RoomRefusal, Seat, SeatState,
+    charge_until, meter,
 };
 use crate::changeset::{Draft, Fact, Loaded};
 use crate::ledger::usage;
@@ -174,23 +177,46 @@ fn end_stay(
     ));
     draft.journal(at, left);
     if policy.remove_from_channel {
-        draft.intent(removal(seat, cx.now));
+        for intent in removals(seat, cx.now, policy) {
+            draft.intent(intent);
+        }
     }
     draft.update(loaded, metered.seat.clone());
     Some(metered)
 }
 
-/// Put the participant out of the channel, so that the rest of a lease is not a free ride.
-fn removal(seat: &Seat, now: Timestamp) -> Intent {
-    Intent::new(
-        IntentKey::derive("remove from channel", &[&seat.connection.to_bytes()]),
-        IntentClass::Repeatable,
-        Effect::RemoveFromChannel {
-            channel: seat.channel(),
-            uid: seat.uid,
-        },
-        now,
-    )
+/// How long after its end a vendor may still take a token: LiveKit takes it for 60 s, and clocks
+/// differ.
+const TAKEN_AFTER_END: Seconds = Seconds::new(90);
+
+/// How long the token lasts with which LiveKit lets somebody come back who was in the room.
+const REFRESHED_FOR: Seconds = Seconds::new(600);
+
+/// Put the participant out of the channel, so that the rest of a lease is not a free ride. Where the
+/// end of a token ends nothing, whoever comes only after that, or comes back, is put out again: when
+/// the last token lets nobody in any more, and when one that the vendor gave does not.
+fn removals(seat: &Seat, now: Timestamp, policy: &RoomPolicy) -> Vec<Intent> {
+    let removal = |cause, due_at| Intent {
+        due_at,
+        ..Intent::new(
+            IntentKey::derive(cause, &[&seat.connection.to_bytes()]),
+            IntentClass::Repeatable,
+            Effect::RemoveFromChannel {
+                channel: seat.channel(),
+                uid: seat.uid,
+                connection: Some(seat.connection),
+            },
+            now,
+        )
+    };
+    let mut removals = alloc::vec![removal("remove from channel", now)];
+    if !policy.lease_ejects {
+        let again = seat.lease_until.max(now).after(TAKEN_AFTER_END);
+        removals.push(removal("remove from channel again", again));
+        let at_last = again.after(REFRESHED_FOR);
+        removals.push(removal("remove from channel at last", at_last));
+    }
+    removals
 }
 
 fn not_yours(draft: Draft) -> Verdict<LeaveRoom> {

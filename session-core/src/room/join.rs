@@ -119,6 +119,7 @@ impl Command for JoinRoom {
             grant: MediaGrant {
                 channel: room.channel(),
                 uid: seat.uid,
+                connection: Some(seat.connection),
                 role: Role::Publisher,
                 issued_at: cx.now,
                 ttl: policy.lease,
@@ -129,6 +130,8 @@ impl Command for JoinRoom {
             remaining,
         };
         let live_seats = room.live_seats.saturating_add(1);
+        // Of two that join at once, the room is what they disagree about.
+        draft.expect(loaded);
         let mut events = EventLog::of(room, policy, &mut draft);
         events.joined(&seat);
         let last_event = events.last();

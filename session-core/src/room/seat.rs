@@ -128,7 +128,14 @@ impl Seat {
     /// Whether the client has been silent for too long.
     #[must_use]
     pub fn is_silent(&self, now: Timestamp, outages: &Outages, policy: &RoomPolicy) -> bool {
-        now.since(outages.silent_from(self.last_seen_at)) > policy.silence_max_seconds
+        // A vendor that puts nobody out lets whoever has no lease any more go on.
+        let is_let_go_on = !policy.lease_ejects && self.lease_until < now;
+        let silence_max = if is_let_go_on {
+            policy.silence_max_seconds.min(policy.renew_after_seconds)
+        } else {
+            policy.silence_max_seconds
+        };
+        now.since(outages.silent_from(self.last_seen_at)) > silence_max
     }
 
     /// Whether the seat is held without credit, without a lease, and for long enough.

@@ -129,6 +129,7 @@ impl Command for Renew {
         let grant = MediaGrant {
             channel: seat.channel(),
             uid: seat.uid,
+            connection: Some(seat.connection),
             role: Role::Publisher,
             issued_at: cx.now,
             ttl: policy.lease,

@@ -68,7 +68,7 @@ pub async fn stay_receipt(
 pub struct OwnRoom {
     /// The room.
     pub room: Room,
-    /// Who sits in it, by place.
+    /// Who sits in it, by place; nobody, to whoever has left.
     pub seats: Vec<Seat>,
     /// The last stay of the wallet that asks, live or over; `None` for a host that has not come in.
     pub own: Option<Seat>,
@@ -94,13 +94,13 @@ pub async fn own_room(
     let Some(room) = found.value().filter(is_party) else {
         return Ok(None);
     };
+    // Who has left does not look on.
+    let is_in = room.host == wallet || own.as_ref().is_some_and(Seat::is_live);
     let seats = snapshot.list::<Seat>(&seats);
+    let seats = seats.iter().filter(|_| is_in);
     Ok(Some(OwnRoom {
         room: room.clone(),
-        seats: seats
-            .iter()
-            .filter_map(|seat| seat.value().cloned())
-            .collect(),
+        seats: seats.filter_map(|seat| seat.value().cloned()).collect(),
         own,
     }))
 }

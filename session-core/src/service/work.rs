@@ -11,6 +11,7 @@ use crate::changeset::{Draft, Fence, Key, Lane, Loaded, Record, Rejection};
 use crate::idempotency::IdempotencyRecord;
 use crate::journal::{SealBlock, TendChain};
 use crate::outage::{Beat, Span};
+use crate::outbox::{Intent, IntentState};
 use crate::ports::{Claim, Claimed, Read, Snapshot, StoreError};
 use crate::room::{CheckSeat, CloseUnjoined, RoomEvent, SeatChecked};
 use crate::types::Timestamp;
@@ -32,6 +33,8 @@ pub struct Worked {
     pub rooms_closed: usize,
     /// Entries of the journal sealed.
     pub sealed: usize,
+    /// Intents that will not be tried again although they did not happen.
+    pub given_up: usize,
     /// Rows that somebody else took over meanwhile.
     pub lost: usize,
     /// Rows that failed, and why; they come up again when the claim ends.
@@ -90,6 +93,7 @@ struct Done {
     evicted: bool,
     room_closed: bool,
     sealed: usize,
+    given_up: bool,
 }
 
 impl Worked {
@@ -100,6 +104,7 @@ impl Worked {
             .rooms_closed
             .saturating_add(usize::from(done.room_closed));
         self.sealed = self.sealed.saturating_add(done.sealed);
+        self.given_up = self.given_up.saturating_add(usize::from(done.given_up));
     }
 }
 
@@ -139,7 +144,10 @@ async fn work_row(ports: &Ports, key: &Key, fence: Fence) -> Result<Done, Execut
             }
         }
         Key::Intent(intent) => {
-            done.changed = deliver(ports, *intent, Some(fence)).await?.is_some();
+            let delivered = deliver(ports, *intent, Some(fence)).await?;
+            done.changed = delivered.is_some();
+            let is_failed = |intent: Intent| intent.state == IntentState::Failed;
+            done.given_up = delivered.is_some_and(is_failed);
         }
         Key::Challenge(_) | Key::Idempotency(_) | Key::Revocation(_) | Key::RoomEvent(_) => {
             let expire = Expire {

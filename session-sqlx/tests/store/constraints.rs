@@ -45,6 +45,7 @@ async fn furnished() -> (Opened, SqliteConnection) {
     });
     let channel = Channel::free_room(room_id(1));
     let effect = Effect::RemoveFromChannel {
+        connection: None,
         channel,
         uid: MediaUid::new(1).unwrap(),
     };

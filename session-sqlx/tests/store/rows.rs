@@ -101,6 +101,7 @@ async fn an_intent_comes_back_as_it_was() {
             IntentKey::derive("test", &[]),
             IntentClass::Repeatable,
             Effect::RemoveFromChannel {
+                connection: None,
                 channel: Channel::parse(channel).unwrap(),
                 uid: MediaUid::new(u32::MAX).unwrap(),
             },

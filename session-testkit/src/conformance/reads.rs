@@ -249,6 +249,7 @@ pub(super) async fn an_intent_comes_back_as_it_was(stage: &Stage) -> Result<(), 
     if let Ok(channel) = Channel::parse("?#$1;--{}[]") {
         states.push(Intent {
             effect: Effect::RemoveFromChannel {
+                connection: None,
                 channel,
                 uid: std::num::NonZeroU32::MAX.into(),
             },

@@ -163,6 +163,7 @@ pub(super) fn answer(n: u32) -> IdempotencyRecord {
 /// An intent due at 1000.
 pub(super) fn intent(n: u32) -> Intent {
     let effect = Effect::RemoveFromChannel {
+        connection: None,
         channel: Channel::free_room(room_id(n)),
         uid: NonZeroU32::MIN.into(),
     };

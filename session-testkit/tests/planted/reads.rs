@@ -91,6 +91,21 @@ pub(crate) const FAULTS: &[Fault] = &[
         ..SOUND
     },
     Fault {
+        name: "answers pages with the rows of the last one",
+        caught_by: &["pages_are_answered_beside_other_reads"],
+        lists: |reads, lists| {
+            let pages = reads.iter().zip(&*lists);
+            let last = pages.filter(|(read, _)| matches!(read, Read::RoomEvents(_)));
+            let last = last.last().map(|(_, list)| list.clone());
+            for (read, list) in reads.iter().zip(lists) {
+                if let (Read::RoomEvents(_), Some(last)) = (read, &last) {
+                    list.clone_from(last);
+                }
+            }
+        },
+        ..SOUND
+    },
+    Fault {
         name: "lists events last first",
         caught_by: &["events_come_by_number"],
         lists: |reads, lists| turn(reads, lists, |read| matches!(read, Read::RoomEvents(_))),

@@ -263,6 +263,7 @@ fn lease_takeover_with_a_paused_holder() {
         let stage = Stage::new(2);
         let key = IntentKey::derive("model", &[]);
         let effect = Effect::RemoveFromChannel {
+            connection: None,
             channel: Channel::parse("model").unwrap(),
             uid: MediaUid::new(1).unwrap(),
         };

@@ -131,6 +131,7 @@ impl Command for Enter {
             return Verdict::Done(Decision::refused(draft, EnterRefusal::RoomNotLive));
         }
         let effect = Effect::RemoveFromChannel {
+            connection: None,
             channel: Channel::free_room(self.room),
             uid: MediaUid::new(1).unwrap(),
         };

@@ -49,6 +49,7 @@ impl Command for Start {
 
     fn decide(&self, (): &(), cx: &Context<'_>, _: &Answers) -> Verdict<Self> {
         let effect = Effect::RemoveFromChannel {
+            connection: None,
             channel: Channel::parse("walk").unwrap(),
             uid: MediaUid::new(1).unwrap(),
         };

@@ -180,6 +180,7 @@ fn grant(input: &Input) -> Result<MediaGrant, &'static str> {
         _ => return Err("privileges of no role"),
     };
     Ok(MediaGrant {
+        connection: None,
         channel: Channel::parse(channel).map_err(|_| "channel")?,
         uid: uid_of_account(account).ok_or("account")?,
         role,

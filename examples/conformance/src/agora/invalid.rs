@@ -193,6 +193,7 @@ fn issue_ts_fate(number: Number) -> Result<Fate, Difference> {
         let issued_at = Timestamp::from_unix(at);
         let (ttl, salt) = (Ttl::MIN, NonZeroU32::MIN);
         let grant = MediaGrant {
+            connection: None,
             channel,
             uid,
             role: Role::Subscriber,

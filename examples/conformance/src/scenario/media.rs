@@ -115,6 +115,7 @@ mod tests {
     fn check(privileges: &[u16], ttl: u32, seat: &Seat, now: Timestamp) -> Result<(), String> {
         let config = Config::read(None).unwrap();
         let grant = MediaGrant {
+            connection: None,
             channel: Channel::parse("room").unwrap(),
             uid: MediaUid::new(7).unwrap(),
             role: Role::Publisher,

@@ -79,7 +79,7 @@ fn a_setting_that_is_no_use_stops_the_start_and_is_named() {
                 ("MEDIA_PROVIDER", "livekit"),
                 ("LIVEKIT_URL", "ftp://media.example"),
                 ("LIVEKIT_API_KEY", "APIkey"),
-                ("LIVEKIT_API_SECRET", "a secret"),
+                ("LIVEKIT_API_SECRET", "a-secret"),
             ],
             "LIVEKIT_URL",
         ),
@@ -93,6 +93,10 @@ fn a_setting_that_is_no_use_stops_the_start_and_is_named() {
         ),
         (&[("SESSION_STRICT", "yes")], "SESSION_STRICT"),
         (&[("SESSION_LEGACY_AUTH", "1")], "SESSION_LEGACY_AUTH"),
+        (
+            &[("SESSION_LEGACY_AUTH", "on"), ("SESSION_STRICT", "on")],
+            "SESSION_LEGACY_AUTH",
+        ),
         (&[("CHAIN_ID", "0x1")], "CHAIN_ID"),
         (
             &[("PUBLIC_BASE_URL", "https://a.example/path")],

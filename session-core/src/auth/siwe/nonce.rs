@@ -5,11 +5,14 @@ use alloc::string::String;
 use super::super::jwt::JwtKeys;
 use crate::auth::AuthPolicy;
 use crate::crypto::constant_time_eq;
-use crate::types::{Timestamp, decode_hex_array, encode_hex};
+use crate::types::{Seconds, Timestamp, decode_hex_array, encode_hex};
 
 /// Bytes of randomness, then of the time of issue, then of the tag.
 const RANDOM_BYTES: usize = 16;
 const ISSUED_BYTES: usize = 5;
+
+/// How far ahead the clock of who handed it out may be.
+const AHEAD_MAX: Seconds = Seconds::new(60);
 
 /// What the tag is made for, so that no tag of another kind is one of a nonce.
 const DOMAIN: &str = "siwe nonce 1";
@@ -76,7 +79,9 @@ impl SiweNonce {
     /// Whether it is young enough to be used.
     #[must_use]
     pub fn is_valid(&self, now: Timestamp, policy: &AuthPolicy) -> bool {
-        now < self.expires_at(policy)
+        // One of a server whose clock is far ahead would be good for as much longer.
+        let is_begun = self.issued_at() <= now.after(AHEAD_MAX);
+        is_begun && now < self.expires_at(policy)
     }
 
     /// The bytes, for the journal.

@@ -202,6 +202,7 @@ mod tests {
 
     fn grant(role: Role) -> MediaGrant {
         MediaGrant {
+            connection: None,
             channel: Channel::parse("room-1").unwrap(),
             uid: MediaUid::new(23).unwrap(),
             role,

@@ -157,6 +157,7 @@ mod tests {
 
     fn grant(role: Role) -> MediaGrant {
         MediaGrant {
+            connection: None,
             channel: Channel::parse("room-1").unwrap(),
             uid: MediaUid::new(u32::MAX).unwrap(),
             role,

@@ -58,7 +58,7 @@ pub use verify::{API_KEYS_MAX, ApiKeys, InvalidApiKeys, VerifyError};
 
 /// Makes tokens for the rooms of one LiveKit server.
 ///
-/// The participant is the uid in decimal. Publishers may speak, listen and send data, with the
+/// The participant is the stay; where a grant does not say which, the uid in decimal. Publishers may speak, listen and send data, with the
 /// microphone alone; subscribers may listen. Tokens of one second, one participant and one room are
 /// equal: the format has no place for the salt of a grant.
 #[derive(Debug, Clone)]
@@ -82,7 +82,7 @@ impl LiveKitIssuer {
         };
         let key = self.credentials.key.clone();
         let mut claims = TokenClaims::new(key, grant.issued_at, grant.ttl);
-        claims.sub = Some(grant.uid.to_string());
+        claims.sub = Some(identity(grant));
         claims.video = Some(VideoGrant {
             room: Some(grant.channel.as_str().to_string()),
             room_join: Some(true),
@@ -99,6 +99,14 @@ impl LiveKitIssuer {
         });
         claims
     }
+}
+
+/// Whoever comes back is another participant, so that a removal of the last stay leaves the next one
+/// alone.
+fn identity(grant: &MediaGrant) -> String {
+    grant
+        .connection
+        .map_or_else(|| grant.uid.to_string(), |stay| stay.to_string())
 }
 
 impl MediaTokenIssuer for LiveKitIssuer {
@@ -119,7 +127,7 @@ impl MediaTokenIssuer for LiveKitIssuer {
     fn endpoint(&self, grant: &MediaGrant) -> Option<MediaEndpoint> {
         Some(MediaEndpoint {
             url: self.url.to_string(),
-            identity: grant.uid.to_string(),
+            identity: identity(grant),
         })
     }
 }
@@ -147,6 +155,7 @@ mod tests {
 
     fn grant(role: Role) -> MediaGrant {
         MediaGrant {
+            connection: None,
             channel: Channel::parse("room-1").unwrap(),
             uid: MediaUid::new(u32::MAX).unwrap(),
             role,

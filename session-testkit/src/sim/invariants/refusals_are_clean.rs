@@ -62,7 +62,11 @@ fn unclean(changeset: &Changeset) -> Option<String> {
         Write::Update(Row::Room(_)) => !evicts,
         // An eviction is told.
         Write::Insert(Row::RoomEvent(event)) => {
-            !evicts || matches!(event.what, Happening::Joined { .. } | Happening::Left { .. })
+            !evicts
+                || matches!(
+                    event.what,
+                    Happening::Joined { .. } | Happening::Left { .. }
+                )
         }
         Write::Delete(_) | Write::Insert(_) | Write::Update(_) => true,
     });

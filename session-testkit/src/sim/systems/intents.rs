@@ -180,7 +180,11 @@ impl Command for Start {
         let (Ok(channel), Some(uid)) = (Channel::parse(&channel), MediaUid::new(1)) else {
             return Verdict::Done(Decision::granted(draft, Started::NotDone));
         };
-        let effect = Effect::RemoveFromChannel { channel, uid };
+        let effect = Effect::RemoveFromChannel {
+            channel,
+            uid,
+            connection: None,
+        };
         let intent = Intent::new(self.key(), self.class, effect, cx.now);
         draft.expect(view);
         if self.waits {
