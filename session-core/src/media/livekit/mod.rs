@@ -21,6 +21,7 @@
 //! let issuer = LiveKitIssuer::new(credentials.clone(), ServerUrl::parse("wss://media.example")?);
 //! let now = Timestamp::from_unix(1_700_000_000);
 //! let token = issuer.issue(&MediaGrant {
+//!     connection: None,
 //!     channel: Channel::parse("room-1")?,
 //!     uid: MediaUid::new(57_005).ok_or("a uid is never 0")?,
 //!     role: Role::Publisher,
