@@ -96,7 +96,7 @@ pub(crate) const FAULTS: &[Fault] = &[
         lists: |reads, lists| {
             let pages = reads.iter().zip(&*lists);
             let last = pages.filter(|(read, _)| matches!(read, Read::RoomEvents(_)));
-            let last = last.last().map(|(_, list)| list.clone());
+            let last = last.rev().map(|(_, list)| list.clone()).next();
             for (read, list) in reads.iter().zip(lists) {
                 if let (Read::RoomEvents(_), Some(last)) = (read, &last) {
                     list.clone_from(last);
