@@ -96,6 +96,7 @@ async fn a_file_that_is_not_there_is_404_like_every_unknown_path() {
         "/docs/nope.js",
         "/docs/..%2fCargo.toml",
         "/docs/docs.js/",
+        "/docs/%ff",
     ] {
         let answer = server.raw("GET", path, None, "").await;
         assert_eq!(

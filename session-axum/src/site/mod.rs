@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::rejection::NestedPathRejection;
+use axum::extract::rejection::{NestedPathRejection, PathRejection};
 use axum::extract::{NestedPath, Path, State};
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
@@ -83,7 +83,9 @@ fn html(page: impl IntoResponse) -> Response {
 }
 
 /// `GET /docs/{file}`
-async fn file(Path(name): Path<String>) -> Response {
+async fn file(name: Result<Path<String>, PathRejection>) -> Response {
+    // What is no text names no file.
+    let name = name.map(|Path(name)| name).unwrap_or_default();
     let found = FILES.iter().find(|file| file.name == name);
     let Some(File {
         media_type, bytes, ..
