@@ -95,6 +95,11 @@ impl RawBody {
         self.bytes.is_empty()
     }
 
+    /// Whether nothing was said, by no bytes or by those of JSON.
+    pub(crate) fn is_nothing(&self) -> bool {
+        matches!(self.bytes.trim_ascii(), b"" | b"null")
+    }
+
     /// The same, read as a body of a route that the original does not have.
     pub(crate) fn strictly(self) -> Self {
         Self {

@@ -114,6 +114,10 @@ async fn a_nonce_says_whom_to_name_and_until_when_it_is_good() {
     assert!(nonce.len() >= 17 && nonce.bytes().all(|c| c.is_ascii_alphanumeric()));
     let empty = server.raw("POST", "/auth/siwe/nonce", None, "").await;
     assert_eq!(empty.status, 200);
+    let null = server
+        .raw("POST", "/auth/siwe/nonce", None, " null\n")
+        .await;
+    assert_eq!(null.status, 200);
     assert_ne!(empty.json()["nonce"], answer["nonce"]);
 }
 

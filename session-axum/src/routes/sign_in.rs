@@ -54,7 +54,7 @@ pub(crate) async fn siwe_nonce(
     body: RawBody,
 ) -> Result<Json<SiweNonceAnswer>, Problem> {
     let party = app.party().ok_or(Problem::new(Code::NotConfigured))?;
-    if !body.is_empty() {
+    if !body.is_nothing() {
         body.strictly().members(&[])?;
     }
     let fresh = Fresh::draw(&*app.ports().entropy)?;
