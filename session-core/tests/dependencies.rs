@@ -40,6 +40,7 @@ const ALLOWED: &[(&str, &str)] = &[
         "comparison in constant time, secrets wiped",
         "subtle zeroize",
     ),
+    ("numbers of 256 bits, as contracts count", "ruint ruint-macro"),
     ("errors", "thiserror"),
     (
         "dates",
@@ -66,6 +67,7 @@ const FEATURES: &[(&str, &str)] = &[
         "alloc arithmetic digest ecdsa ecdsa-core sha2 sha256",
     ),
     ("miniz_oxide", "with-alloc"),
+    ("ruint", "alloc"),
     ("serde", "alloc derive serde_derive"),
     ("serde_json", "alloc"),
     ("sha2", "alloc oid"),
