@@ -46,6 +46,7 @@
 //! | [`auth`] | sign-in by signed nonce, access tokens |
 //! | [`changeset`] | the write door: changesets, rows, journal, and what committing means |
 //! | [`crypto`] | hashes, recovery of signers, secrets |
+//! | [`escrow`] | the contracts of booked sessions, as the chain shows them |
 //! | [`idempotency`] | answers kept for repeats |
 //! | [`journal`] | entries, and the blocks that seal them |
 //! | [`ledger`] | accounts, transfers, grants, the credit gate |
@@ -71,6 +72,7 @@ pub mod audit;
 pub mod auth;
 pub mod changeset;
 pub mod crypto;
+pub mod escrow;
 pub mod idempotency;
 pub mod journal;
 pub mod ledger;

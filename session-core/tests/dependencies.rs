@@ -40,7 +40,10 @@ const ALLOWED: &[(&str, &str)] = &[
         "comparison in constant time, secrets wiped",
         "subtle zeroize",
     ),
-    ("numbers of 256 bits, as contracts count", "ruint ruint-macro"),
+    (
+        "numbers of 256 bits, as contracts count",
+        "ruint ruint-macro",
+    ),
     ("errors", "thiserror"),
     (
         "dates",

@@ -30,8 +30,8 @@ pub fn parse_u256(text: &str) -> Result<U256, InvalidU256> {
     U256::from_str_radix(text, 10).map_err(|_| InvalidU256)
 }
 
-/// An identifier that a contract gives, written in decimal digits.
-macro_rules! contract_id {
+/// A number of a contract, written in decimal digits.
+macro_rules! contract_number {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -39,7 +39,7 @@ macro_rules! contract_id {
         pub struct $name(U256);
 
         impl $name {
-            /// The identifier of this number.
+            /// The value of this number.
             #[must_use]
             pub const fn new(number: U256) -> Self {
                 Self(number)
@@ -57,7 +57,7 @@ macro_rules! contract_id {
                 self.0.to_be_bytes()
             }
 
-            /// The identifier in a contract's word.
+            /// The value in a contract's word.
             #[must_use]
             pub const fn from_word(word: [u8; 32]) -> Self {
                 Self(U256::from_be_bytes(word))
@@ -100,12 +100,16 @@ macro_rules! contract_id {
     };
 }
 
-contract_id!(
+contract_number!(
+    /// A sum of a token, in its smallest unit. Which token, the contract says.
+    TokenAmount
+);
+contract_number!(
     /// A booking of an escrow contract. Unique within the contract alone: identifiers begin at 1 in
     /// each.
     BookingId
 );
-contract_id!(
+contract_number!(
     /// A slot of an escrow contract.
     SlotId
 );
@@ -125,7 +129,9 @@ mod tests {
         }
         let beyond =
             "115792089237316195423570985008687907853269984665640564039457584007913129639936";
-        for wrong in ["", "007", "00", "+7", "-7", " 7", "7 ", "0x7", "1_000", "٣", beyond] {
+        for wrong in [
+            "", "007", "00", "+7", "-7", " 7", "7 ", "0x7", "1_000", "٣", beyond,
+        ] {
             assert_eq!(wrong.parse::<BookingId>(), Err(InvalidU256), "{wrong}");
         }
     }
