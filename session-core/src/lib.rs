@@ -42,6 +42,7 @@
 //!
 //! | module | holds |
 //! | --- | --- |
+//! | [`attestation`] | who was there, and what follows |
 //! | [`audit`] | whether what a store holds can be, and bundles that prove it |
 //! | [`auth`] | sign-in by signed nonce, access tokens |
 //! | [`changeset`] | the write door: changesets, rows, journal, and what committing means |
@@ -68,6 +69,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod attestation;
 pub mod audit;
 pub mod auth;
 pub mod changeset;

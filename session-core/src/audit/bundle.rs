@@ -10,7 +10,6 @@
 //! in all is told at its end, and must be the sum of the charges that are shown.
 
 use alloc::collections::{BTreeMap, BTreeSet};
-use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -18,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::changeset::Fact;
+use crate::crypto::jcs::canonical_json;
 use crate::crypto::{LocalSigner, eip191};
 use crate::journal::{BlockNumber, Entry, Sealing};
 use crate::ledger::{AccountKey, AccountKind, Owner, Reason, Reference, Transfer};
@@ -373,42 +373,8 @@ impl Told {
     }
 }
 
-/// JSON without white space, members sorted by name whatever the order in which a value keeps them.
-fn canonical_json(value: &Value) -> String {
-    match value {
-        Value::Array(items) => {
-            let items: Vec<String> = items.iter().map(canonical_json).collect();
-            format!("[{}]", items.join(","))
-        }
-        Value::Object(members) => {
-            let sorted: BTreeMap<&String, &Value> = members.iter().collect();
-            let members: Vec<String> = sorted
-                .into_iter()
-                .map(|(name, member)| {
-                    format!("{}:{}", Value::from(name.as_str()), canonical_json(member))
-                })
-                .collect();
-            format!("{{{}}}", members.join(","))
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.to_string(),
-    }
-}
-
 /// The 32 bytes of their one canonical text.
 fn bytes(text: &str) -> Option<[u8; 32]> {
     let bytes = decode_hex_array(text).ok()?;
     (encode_hex(&bytes) == text).then_some(bytes)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn members_are_sorted_however_a_value_keeps_them() {
-        let text = r#"{"b":[1,null,{"z":true,"a":"\n\"\u0001é"}],"a":{}}"#;
-        let value: Value = serde_json::from_str(text).unwrap();
-        let sorted = r#"{"a":{},"b":[1,null,{"a":"\n\"\u0001é","z":true}]}"#;
-        assert_eq!(canonical_json(&value), sorted);
-    }
 }

@@ -5,6 +5,7 @@
 //! | module | holds |
 //! | --- | --- |
 //! | `hash` | Keccak-256, SHA-256, digests of causes |
+//! | `jcs` | the one text of a JSON value |
 //! | `jws` | signed tokens of three parts, as the rest of the crate makes and reads them |
 //! | `mac` | HMAC-SHA256, comparison in constant time |
 //! | `secret` | bytes that hide in debug output and are wiped |
@@ -14,6 +15,7 @@
 
 pub mod eip191;
 mod hash;
+pub(crate) mod jcs;
 pub(crate) mod jws;
 mod mac;
 mod recover;
