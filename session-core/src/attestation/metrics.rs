@@ -209,11 +209,11 @@ impl fmt::Display for EvidenceKind {
 
 /// A 256-bit word as `0x` and 64 lower-case digits.
 mod word {
-    use super::{String, ToString, decode_hex_array, encode_hex};
+    use super::{String, decode_hex_array, encode_hex};
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
     pub(super) fn serialize<S: Serializer>(word: &[u8; 32], to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_str(&("0x".to_string() + &encode_hex(word)))
+        to.collect_str(&format_args!("0x{}", encode_hex(word)))
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<[u8; 32], D::Error> {
