@@ -45,6 +45,7 @@
 //! | [`attestation`] | who was there, and what follows |
 //! | [`audit`] | whether what a store holds can be, and bundles that prove it |
 //! | [`auth`] | sign-in by signed nonce, access tokens |
+//! | [`booking`] | booked sessions: who came, what was decided, how far the settlement is |
 //! | [`changeset`] | the write door: changesets, rows, journal, and what committing means |
 //! | [`crypto`] | hashes, recovery of signers, secrets |
 //! | [`escrow`] | the contracts of booked sessions, as the chain shows them |
@@ -72,6 +73,7 @@ extern crate std;
 pub mod attestation;
 pub mod audit;
 pub mod auth;
+pub mod booking;
 pub mod changeset;
 pub mod crypto;
 pub mod escrow;

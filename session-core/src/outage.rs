@@ -115,6 +115,13 @@ impl Service {
     }
 }
 
+/// The instant that servers agree on, as far as the shared row tells.
+pub(crate) fn shared_now(service: Option<&Service>, cx: &Context<'_>) -> Timestamp {
+    service.map_or(cx.now, |service| {
+        service.shared_now(cx.now, &cx.policy.outage)
+    })
+}
+
 /// The outages as one decision sees them: those recorded, and the one that is only noticed now.
 ///
 /// The row is context, like the clock: decisions do not expect its version, since a beat moves it
@@ -143,6 +150,13 @@ impl Outages {
             });
         }
         Self(spans)
+    }
+
+    /// Those that a span has to do with.
+    #[must_use]
+    pub fn touching(&self, span: Span) -> Vec<Span> {
+        let touches = |outage: &&Span| outage.overlap(span) > Seconds::ZERO;
+        self.0.iter().filter(touches).copied().collect()
     }
 
     /// How much of a span some server was alive for.

@@ -7,6 +7,7 @@ use alloc::string::String;
 
 use serde::{Deserialize, Serialize};
 
+use crate::ports::Attestation;
 use crate::media::{Channel, MediaUid};
 use crate::types::{ConnectionId, IntentKey, Seconds, Timestamp};
 
@@ -77,6 +78,9 @@ pub enum IntentState {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Effect {
+    /// Attest what came of a booked session. What came of the attempt, the chain says
+    /// ([`deliver_attestation`](crate::booking::deliver_attestation)).
+    Attest(Attestation),
     /// Put a participant out of a media channel, so that the rest of a lease is not a free ride.
     RemoveFromChannel {
         /// The channel.

@@ -1,6 +1,7 @@
 //! The numbers of the rules, in one value.
 
 use crate::auth::AuthPolicy;
+use crate::booking::BookingPolicy;
 use crate::journal::JournalPolicy;
 use crate::ledger::CreditPolicy;
 use crate::outage::OutagePolicy;
@@ -13,6 +14,8 @@ use crate::room::RoomPolicy;
 pub struct Policy {
     /// Sign-in: how long a nonce lasts, and how many a wallet may have.
     pub auth: AuthPolicy,
+    /// Booked sessions: doors, leases, silence, the attestation policy.
+    pub bookings: BookingPolicy,
     /// Grants: what wallets are given.
     pub credits: CreditPolicy,
     /// Sealing of the journal: how often, and how much at once.

@@ -12,7 +12,7 @@ use session_core::crypto::keccak256;
 use session_core::escrow::{Booking, BookingStatus, ContractOutcome, Outcome, Slot, SlotStatus};
 use session_core::outage::Span;
 use session_core::types::{
-    BookingId, Seconds, SlotId, Timestamp, TokenAmount, U256, Wallet, encode_hex,
+    BookingId, Seconds, SlotId, Timestamp, TokenAmount, U256, Wallet, Word, encode_hex,
 };
 
 fn section(name: &str, expected: usize) -> Vec<Value> {
@@ -195,7 +195,7 @@ fn classified(case: &Value) -> Class {
             Some(other) => panic!("neither: {other}"),
         },
     });
-    classify(reread.as_ref(), (Outcome::Completed, [7; 32]), &window, us)
+    classify(reread.as_ref(), (Outcome::Completed, Word::new([7; 32])), &window, us)
 }
 
 #[test]
@@ -233,7 +233,7 @@ fn what_is_ours_is_told_by_outcome_and_hash() {
             chain_now: at(9),
             oracle: us,
         };
-        classify(Some(&reread), (Outcome::Completed, [0; 32]), &window, us).name()
+        classify(Some(&reread), (Outcome::Completed, Word::ZERO), &window, us).name()
     };
     for status in [Attested, Disputed, Resolved, Finalized] {
         let ours = class(status, ContractOutcome::Completed, [0; 32]);

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Place, Window};
 use crate::escrow::{Booking, BookingStatus, Outcome};
-use crate::types::{Timestamp, Wallet};
+use crate::types::{Timestamp, Wallet, Word};
 
 /// The booking as it reads after an attempt, or before one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,7 +88,7 @@ impl Class {
 #[must_use]
 pub fn classify(
     reread: Option<&Reread<'_>>,
-    attested: (Outcome, [u8; 32]),
+    attested: (Outcome, Word),
     window: &Window,
     us: Wallet,
 ) -> Class {
@@ -108,11 +108,11 @@ pub fn classify(
 
 /// Whether a booking needs nothing more of us, as it reads.
 #[must_use]
-pub(crate) fn done(booking: &Booking, attested: Option<(Outcome, [u8; 32])>) -> Option<Done> {
+pub(crate) fn done(booking: &Booking, attested: Option<(Outcome, Word)>) -> Option<Done> {
     // The hash alone would do, but that two signatures may settle on the zero hash, which a refund
     // shows as well.
     let is_ours = attested.is_some_and(|(outcome, hash)| {
-        booking.oracle_outcome.code() == outcome.code() && booking.metrics_hash == hash
+        booking.oracle_outcome.code() == outcome.code() && booking.metrics_hash == hash.to_bytes()
     });
     match booking.status {
         BookingStatus::Booked => None,

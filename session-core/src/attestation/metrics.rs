@@ -13,7 +13,7 @@ use super::{Interval, Judgement, POLICY_NAME, Presence};
 use crate::crypto::jcs::canonical_json;
 use crate::crypto::keccak256;
 use crate::escrow::{BookingKey, Outcome, Slot};
-use crate::types::{BookingId, Seconds, SlotId, Timestamp, Wallet, decode_hex_array, encode_hex};
+use crate::types::{BookingId, Seconds, SlotId, Timestamp, Wallet, Word};
 
 /// The name of the full schema, in its text.
 pub const FULL_SCHEMA: &str = "session-metrics/2";
@@ -90,8 +90,8 @@ impl Metrics {
 
     /// Keccak-256 of the text: what the contract is told.
     #[must_use]
-    pub fn hash(&self) -> [u8; 32] {
-        keccak256(self.text.as_bytes())
+    pub fn hash(&self) -> Word {
+        Word::new(keccak256(self.text.as_bytes()))
     }
 }
 
@@ -159,8 +159,7 @@ pub struct Evidence {
     /// What it is.
     pub kind: EvidenceKind,
     /// The hash of its bytes, as the party says.
-    #[serde(with = "word")]
-    pub hash: [u8; 32],
+    pub hash: Word,
     /// Where it is.
     pub uri: String,
 }
@@ -204,24 +203,6 @@ impl EvidenceKind {
 impl fmt::Display for EvidenceKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
-    }
-}
-
-/// A 256-bit word as `0x` and 64 lower-case digits.
-mod word {
-    use super::{String, decode_hex_array, encode_hex};
-    use serde::{Deserialize, Deserializer, Serializer, de::Error};
-
-    pub(super) fn serialize<S: Serializer>(word: &[u8; 32], to: S) -> Result<S::Ok, S::Error> {
-        to.collect_str(&format_args!("0x{}", encode_hex(word)))
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<[u8; 32], D::Error> {
-        let text = String::deserialize(from)?;
-        let digits = text.strip_prefix("0x");
-        digits
-            .and_then(|digits| decode_hex_array(digits).ok())
-            .ok_or_else(|| D::Error::custom("expected 0x and 64 hexadecimal digits"))
     }
 }
 

@@ -6,9 +6,11 @@
 //! do ([`Capabilities`]); nothing is decided by the name under which one was deployed.
 
 mod key;
+mod reading;
 mod record;
 
 pub use key::{BookingKey, EscrowId, InvalidBookingKey};
+pub use reading::EscrowReading;
 pub use record::{
     Booking, BookingStatus, ContractOutcome, InvalidOutcome, Outcome, Slot, SlotStatus, Terms,
 };

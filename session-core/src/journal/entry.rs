@@ -4,17 +4,31 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
+use crate::attestation::Done;
+use crate::booking::EvidenceSource;
 use crate::crypto::digest256;
+use crate::escrow::{BookingKey, Outcome};
 use crate::ledger::{AccountKey, AccountKind, Action, Owner, Reference, Transfer, seconds_account};
 use crate::media::MediaUid;
 use crate::room::{Closing, Departure, Seat, SeatState, Visibility};
-use crate::types::{ConnectionId, EntryId, Id128, RoomId, Seconds, Timestamp, Wallet};
+use crate::types::{
+    ConnectionId, EntryId, EvidenceId, Id128, RoomId, Seconds, Timestamp, Wallet, Word,
+};
 
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Fact {
+    /// Evidence was attached to a booking.
+    EvidenceAttached {
+        /// Which booking.
+        booking: BookingKey,
+        /// A digest of the booking and of what was attached.
+        evidence: EvidenceId,
+        /// By whom.
+        by: EvidenceSource,
+    },
     /// Somebody took a seat.
     Joined {
         /// The stay.
@@ -41,6 +55,19 @@ pub enum Fact {
         /// Seconds charged for the whole stay.
         charged: Seconds,
     },
+    /// A party signed an outcome.
+    OutcomeStated {
+        /// Of which booking.
+        booking: BookingKey,
+        /// Who.
+        wallet: Wallet,
+        /// What.
+        outcome: Outcome,
+        /// On which metrics.
+        metrics_hash: Word,
+        /// Until which block time it can be used.
+        deadline: Timestamp,
+    },
     /// No server was alive.
     Outage {
         /// Since the last beat.
@@ -63,6 +90,57 @@ pub enum Fact {
         host: Wallet,
         /// Whether it is listed.
         visibility: Visibility,
+    },
+    /// What came of a booked session was decided.
+    SessionDecided {
+        /// Of which booking.
+        booking: BookingKey,
+        /// What.
+        outcome: Outcome,
+        /// The hash of what it was decided on.
+        metrics_hash: Word,
+        /// The how manyth time it is sent, from 1.
+        round: u32,
+    },
+    /// A party came to its booked session.
+    SessionJoined {
+        /// The stay.
+        connection: ConnectionId,
+        /// Which booking.
+        booking: BookingKey,
+        /// Who.
+        wallet: Wallet,
+        /// The number in the channel.
+        uid: MediaUid,
+    },
+    /// A party's stay in its booked session ended.
+    SessionLeft {
+        /// The stay.
+        connection: ConnectionId,
+        /// Which booking.
+        booking: BookingKey,
+        /// Who.
+        wallet: Wallet,
+        /// When: of a silent party, when it was last heard.
+        left_at: Timestamp,
+        /// How.
+        why: Departure,
+    },
+    /// The contract takes the outcome of a booked session no more.
+    SessionMissed {
+        /// Which booking.
+        booking: BookingKey,
+        /// What it would have been.
+        outcome: Outcome,
+    },
+    /// Nothing is left for us to do about a booked session.
+    SessionSettled {
+        /// Which booking.
+        booking: BookingKey,
+        /// Why.
+        done: Done,
+        /// How often we had decided.
+        round: u32,
     },
     /// A wallet proved that it holds its key.
     SignedIn {
@@ -142,11 +220,18 @@ impl Fact {
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {
+            Self::EvidenceAttached { .. } => "evidence_attached",
             Self::Joined { .. } => "joined",
             Self::Left { .. } => "left",
+            Self::OutcomeStated { .. } => "outcome_stated",
             Self::Outage { .. } => "outage",
             Self::RoomClosed { .. } => "room_closed",
             Self::RoomCreated { .. } => "room_created",
+            Self::SessionDecided { .. } => "session_decided",
+            Self::SessionJoined { .. } => "session_joined",
+            Self::SessionLeft { .. } => "session_left",
+            Self::SessionMissed { .. } => "session_missed",
+            Self::SessionSettled { .. } => "session_settled",
             Self::SignedIn { .. } => "signed_in",
             Self::Transferred { .. } => "transferred",
         }
@@ -216,6 +301,13 @@ impl Entry {
         let mut out = Canonical(Vec::with_capacity(USUAL_BYTES));
         out.time(self.at).text(self.fact.name());
         match &self.fact {
+            Fact::EvidenceAttached {
+                booking,
+                evidence,
+                by,
+            } => {
+                out.booking(booking).id(*evidence).byte(source_code(*by));
+            }
             Fact::Joined {
                 connection,
                 room,
@@ -239,6 +331,17 @@ impl Entry {
                 out.id(*connection).id(*room).bytes(&wallet.to_bytes());
                 out.byte(departure_code(*why)).number(charged.get());
             }
+            Fact::OutcomeStated {
+                booking,
+                wallet,
+                outcome,
+                metrics_hash,
+                deadline,
+            } => {
+                out.booking(booking).bytes(&wallet.to_bytes());
+                out.byte(outcome.code()).bytes(&metrics_hash.to_bytes());
+                out.time(*deadline);
+            }
             Fact::Outage { from, to } => {
                 out.time(*from).time(*to);
             }
@@ -253,6 +356,47 @@ impl Entry {
                 out.id(*room)
                     .bytes(&host.to_bytes())
                     .byte(visibility_code(*visibility));
+            }
+            Fact::SessionDecided {
+                booking,
+                outcome,
+                metrics_hash,
+                round,
+            } => {
+                out.booking(booking).byte(outcome.code());
+                out.bytes(&metrics_hash.to_bytes());
+                out.number(u64::from(*round));
+            }
+            Fact::SessionJoined {
+                connection,
+                booking,
+                wallet,
+                uid,
+            } => {
+                out.id(*connection).booking(booking);
+                out.bytes(&wallet.to_bytes()).number(u64::from(uid.get()));
+            }
+            Fact::SessionLeft {
+                connection,
+                booking,
+                wallet,
+                left_at,
+                why,
+            } => {
+                out.id(*connection).booking(booking);
+                out.bytes(&wallet.to_bytes()).time(*left_at);
+                out.byte(departure_code(*why));
+            }
+            Fact::SessionMissed { booking, outcome } => {
+                out.booking(booking).byte(outcome.code());
+            }
+            Fact::SessionSettled {
+                booking,
+                done,
+                round,
+            } => {
+                out.booking(booking).byte(done_code(*done));
+                out.number(u64::from(*round));
             }
             Fact::SignedIn { wallet, nonce } => {
                 out.bytes(&wallet.to_bytes()).bytes(nonce);
@@ -278,6 +422,25 @@ const fn departure_code(why: Departure) -> u8 {
         Departure::Left => 1,
         Departure::RoomClosed => 2,
         Departure::Silent => 3,
+    }
+}
+
+/// As [`departure_code`].
+const fn done_code(done: Done) -> u8 {
+    match done {
+        Done::Submitted => 0,
+        Done::AlreadyAttested => 1,
+        Done::AlreadySettled => 2,
+        Done::BookingNotFound => 3,
+    }
+}
+
+/// As [`departure_code`].
+const fn source_code(source: EvidenceSource) -> u8 {
+    match source {
+        EvidenceSource::Host => 0,
+        EvidenceSource::Guest => 1,
+        EvidenceSource::Service => 2,
     }
 }
 
@@ -327,6 +490,12 @@ impl Canonical {
 
     fn text(&mut self, text: &str) -> &mut Self {
         self.number(text.len() as u64).bytes(text.as_bytes())
+    }
+
+    fn booking(&mut self, key: &BookingKey) -> &mut Self {
+        self.number(key.escrow.chain_id)
+            .bytes(&key.escrow.address.to_bytes())
+            .bytes(&key.booking.to_word())
     }
 
     fn balance(&mut self, balance: Option<i64>) -> &mut Self {

@@ -7,7 +7,9 @@ use core::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::types::RoomId;
+use crate::crypto::digest128;
+use crate::escrow::BookingKey;
+use crate::types::{RoomId, encode_hex};
 
 /// Text that is no name of a channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -45,6 +47,26 @@ impl Channel {
         let channel = Self(format!("heaven-free-{room}"));
         debug_assert_eq!(Self::parse(&channel.0).as_ref(), Ok(&channel));
         channel
+    }
+
+    /// The channel of a booked session: `heaven-<chain>-<booking>` at the primary escrow, with the
+    /// first 8 digits of the contract's address before the booking at every other.
+    ///
+    /// A number of 256 bits can be longer than a channel's name. Contracts count from 1, so none
+    /// ever was; such a one is named by its digest.
+    #[must_use]
+    pub fn booked(key: &BookingKey, is_primary: bool) -> Self {
+        let chain = key.escrow.chain_id;
+        let contract = encode_hex(&key.escrow.address.to_bytes()[..4]);
+        let name = if is_primary {
+            format!("heaven-{chain}-{}", key.booking)
+        } else {
+            format!("heaven-{chain}-{contract}-{}", key.booking)
+        };
+        Self::parse(&name).unwrap_or_else(|_| {
+            let digest = digest128("booked channel 1", &[key.to_string().as_bytes()]);
+            Self(format!("heaven-{chain}-x{}", encode_hex(&digest)))
+        })
     }
 
     /// The name as the vendor is told it.
@@ -121,6 +143,26 @@ mod tests {
         for length in [64, 65_535, 65_536] {
             assert_eq!(Channel::parse(&"a".repeat(length)), Err(InvalidChannel));
         }
+    }
+
+    #[test]
+    fn the_channel_of_a_booked_session_is_named_after_it() {
+        let address = "0xe5e5e5e5a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1";
+        let key = |chain: u64, booking: &str| -> BookingKey {
+            format!("{chain}/{address}/{booking}").parse().unwrap()
+        };
+        let named = |chain, booking, is_primary| {
+            let channel = Channel::booked(&key(chain, booking), is_primary);
+            assert_eq!(channel.to_string().parse().as_ref(), Ok(&channel));
+            channel.to_string()
+        };
+        assert_eq!(named(42431, "7", true), "heaven-42431-7");
+        assert_eq!(named(42431, "7", false), "heaven-42431-e5e5e5e5-7");
+        let greatest = crate::types::U256::MAX.to_string();
+        let less = (crate::types::U256::MAX - crate::types::U256::ONE).to_string();
+        let long = named(u64::MAX, &greatest, true);
+        assert!(long.starts_with("heaven-18446744073709551615-x"), "{long}");
+        assert_ne!(long, named(u64::MAX, &less, true));
     }
 
     #[test]

@@ -28,6 +28,8 @@ impl Ttl {
     /// The life in free rooms: no credit has to pay for more than this in advance
     /// (`rooms-and-sessions.md`, section 4).
     pub const FREE_ROOM: Self = Self(90);
+    /// One hour: the lease of a booked session.
+    pub const HOUR: Self = Self(3600);
 
     /// The life of this many seconds.
     ///

@@ -6,7 +6,8 @@ mod store;
 
 pub use archive::{Archive, Found, Visitor};
 pub use outside::{
-    Answer, Clock, Dispatcher, Effects, Entropy, Fresh, NameRegistry, Question, VerificationMirror,
+    Answer, Attestation, Clock, Dispatcher, Effects, Entropy, Escrows, Fresh, MutualProof,
+    NameRegistry, Question, Sent, VerificationMirror,
 };
 pub use store::{
     Claim, Claimed, CommitError, CreditEntries, Read, RevokedTokens, RoomEvents, Snapshot, Store,

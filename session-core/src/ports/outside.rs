@@ -6,11 +6,13 @@ use core::fmt::Debug;
 use core::num::NonZeroU32;
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 
 use super::PortError;
+use crate::escrow::{self, BookingKey, EscrowReading};
 use crate::outbox::{Intent, Outcome};
 use crate::service::Ports;
-use crate::types::{IntentKey, Timestamp, Wallet};
+use crate::types::{IntentKey, Timestamp, Wallet, Word};
 
 /// What time it is.
 pub trait Clock: Debug + Send + Sync {
@@ -77,6 +79,8 @@ impl Fresh {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Question {
+    /// A booking, as the chain has it now.
+    Booking(BookingKey),
     /// The wallet's primary name.
     PrimaryName(Wallet),
     /// Since when the wallet is verified.
@@ -87,6 +91,8 @@ pub enum Question {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Answer {
+    /// To [`Question::Booking`]: what the chain says.
+    Booking(Box<EscrowReading>),
     /// To [`Question::PrimaryName`]: a label that is not empty, or none.
     PrimaryName(Option<String>),
     /// To [`Question::VerifiedAt`]: when, or not at all.
@@ -111,6 +117,59 @@ pub trait VerificationMirror: Debug + Send + Sync {
     /// # Errors
     /// [`PortError`] where nobody could be asked: that is not "not verified".
     async fn verified_at(&self, wallet: Wallet) -> Result<Option<Timestamp>, PortError>;
+}
+
+/// What is to be attested, complete: whoever sends it needs to read nothing else.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(clippy::exhaustive_structs, reason = "the contract takes these")]
+pub struct Attestation {
+    /// Of which booking.
+    pub booking: BookingKey,
+    /// What came of the session.
+    pub outcome: escrow::Outcome,
+    /// What it was decided on.
+    pub metrics_hash: Word,
+    /// Both parties' signatures, where they settle without the oracle.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mutual: Option<MutualProof>,
+}
+
+/// What two parties signed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(clippy::exhaustive_structs, reason = "the contract takes these")]
+pub struct MutualProof {
+    /// Until which block time the contract takes it.
+    pub deadline: Timestamp,
+    /// The host's signature: `0x` and 130 hex digits.
+    pub host_signature: String,
+    /// The guest's.
+    pub guest_signature: String,
+}
+
+/// What sending an attestation came to, as far as the sender knows. What came of it, the chain
+/// says: it is read again after every attempt.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[allow(clippy::exhaustive_structs, reason = "a sender knows no more")]
+pub struct Sent {
+    /// The transaction, where one was made.
+    pub transaction: Option<Word>,
+    /// What went wrong, for people: never decided on.
+    pub trouble: Option<String>,
+}
+
+/// The escrow contracts of this deployment: reading and attesting.
+#[async_trait]
+pub trait Escrows: Debug + Send + Sync {
+    /// Reads a booking and all that decides over it, at one block.
+    ///
+    /// # Errors
+    /// [`PortError`] where the chain could not be read, which is not "no such booking", and where
+    /// this deployment does not know the contract.
+    async fn read(&self, booking: &BookingKey) -> Result<EscrowReading, PortError>;
+
+    /// Sends an attestation, once, and waits a bounded time for it to be included. May be called
+    /// again for the same one: the contract takes the first.
+    async fn attest(&self, attestation: &Attestation) -> Sent;
 }
 
 /// Performs intents. The intent was committed before this is called.

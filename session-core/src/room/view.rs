@@ -147,13 +147,6 @@ impl StayView {
     }
 }
 
-/// The instant that servers agree on.
-pub(super) fn shared_now(service: Option<&Service>, cx: &Context<'_>) -> Timestamp {
-    service.map_or(cx.now, |service| {
-        service.shared_now(cx.now, &cx.policy.outage)
-    })
-}
-
 impl Around {
     /// The room comes with its seats in one step: the room's version guards their set.
     async fn load(

@@ -267,6 +267,7 @@ async fn decide<C: Command>(
 
 async fn ask(ports: &Ports, question: Question) -> Result<Answer, PortError> {
     Ok(match question {
+        Question::Booking(key) => Answer::Booking(Box::new(ports.escrows.read(&key).await?)),
         Question::PrimaryName(wallet) => {
             let name = ports.names.primary_name(wallet).await?;
             Answer::PrimaryName(name.filter(|label| !label.is_empty()))

@@ -18,7 +18,9 @@ pub use work::{CLAIM_ROWS_MAX, Expire, Worked, beat, work_lane};
 use alloc::sync::Arc;
 
 use crate::policy::Policy;
-use crate::ports::{Clock, Dispatcher, Effects, Entropy, NameRegistry, Store, VerificationMirror};
+use crate::ports::{
+    Clock, Dispatcher, Effects, Entropy, Escrows, NameRegistry, Store, VerificationMirror,
+};
 
 /// Everything the driver needs of the world.
 #[derive(Debug, Clone)]
@@ -33,6 +35,8 @@ pub struct Ports {
     pub names: Arc<dyn NameRegistry>,
     /// Verifications of wallets.
     pub verifications: Arc<dyn VerificationMirror>,
+    /// The escrow contracts of booked sessions.
+    pub escrows: Arc<dyn Escrows>,
     /// Performs intents.
     pub effects: Arc<dyn Effects>,
     /// Runs intents that requests wait for.

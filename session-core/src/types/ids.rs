@@ -168,6 +168,10 @@ derived_id!(
     IntentKey
 );
 derived_id!(
+    /// A piece of evidence that is attached to a booking.
+    EvidenceId
+);
+derived_id!(
     /// What is good no more: the digest of an access token or of a sign-in nonce.
     RevocationId
 );

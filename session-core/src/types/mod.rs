@@ -7,14 +7,16 @@ mod time;
 mod u256;
 mod units;
 mod wallet;
+mod word;
 
 pub use caip2::{Caip2, InvalidCaip2};
 pub use hex::{HexError, decode_hex, decode_hex_array, encode_hex};
 pub use ids::{
-    ChainId, ConnectionId, EntryId, Id128, IntentKey, InvalidId, RevocationId, RoomId, TokenId,
+    ChainId, ConnectionId, EntryId, EvidenceId, Id128, IntentKey, InvalidId, RevocationId, RoomId, TokenId,
     TransferId,
 };
 pub use time::Timestamp;
 pub use u256::{BookingId, InvalidU256, SlotId, TokenAmount, U256, U256_DIGITS_MAX, parse_u256};
 pub use units::{Quantity, Sats, Seconds, Unit, UsdcAtomic};
 pub use wallet::{InvalidWallet, Wallet};
+pub use word::{InvalidWord, Word};
