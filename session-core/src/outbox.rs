@@ -7,8 +7,8 @@ use alloc::string::String;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ports::Attestation;
 use crate::media::{Channel, MediaUid};
+use crate::ports::Attestation;
 use crate::types::{ConnectionId, IntentKey, Seconds, Timestamp};
 
 /// How intents are repeated.

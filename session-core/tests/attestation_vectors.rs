@@ -195,7 +195,12 @@ fn classified(case: &Value) -> Class {
             Some(other) => panic!("neither: {other}"),
         },
     });
-    classify(reread.as_ref(), (Outcome::Completed, Word::new([7; 32])), &window, us)
+    classify(
+        reread.as_ref(),
+        (Outcome::Completed, Word::new([7; 32])),
+        &window,
+        us,
+    )
 }
 
 #[test]

@@ -17,6 +17,7 @@ mod metrics;
 mod presence;
 mod window;
 
+pub(crate) use classify::done;
 pub use classify::{Class, Done, Reread, classify};
 pub use decide::{
     AttestationPolicy, Inputs, Judgement, Measures, POLICY_NAME, Ruling, Waiting, judge, too_late,

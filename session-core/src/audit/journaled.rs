@@ -70,7 +70,17 @@ impl Journaled {
                 let told = self.stays.entry(*connection).or_default();
                 told.left.replace((at, *room, *wallet, *why)).is_some()
             }
-            Fact::Outage { .. } | Fact::SignedIn { .. } | Fact::Transferred { .. } => false,
+            // Told of once or often, of rows that other invariants compare.
+            Fact::EvidenceAttached { .. }
+            | Fact::OutcomeStated { .. }
+            | Fact::Outage { .. }
+            | Fact::SessionDecided { .. }
+            | Fact::SessionJoined { .. }
+            | Fact::SessionLeft { .. }
+            | Fact::SessionMissed { .. }
+            | Fact::SessionSettled { .. }
+            | Fact::SignedIn { .. }
+            | Fact::Transferred { .. } => false,
         };
         if was_told {
             complaints.push(format!("entry {} tells again what was told", entry.id));

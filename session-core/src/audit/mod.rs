@@ -13,6 +13,7 @@
 //! | `conservation` | per unit, credits equal debits; an account is the sum of its transfers, and they are those of the journal |
 //! | `never_negative` | no guarded account is or ever was below zero |
 //! | `charged_once` | a stay was charged what its transfers say, at most its presence, and nothing after its end |
+//! | `decided` | what was decided of booked sessions follows from what is on record, and the journal tells of it |
 //! | `journaled` | rooms and stays are what the journal tells of them |
 //! | `one_seat` | a wallet sits once and hosts one active room |
 //! | `capacity` | a room holds as many as it counts, at most its capacity, each in a place of their own |
@@ -25,6 +26,7 @@ mod capacity;
 mod chain;
 mod charged_once;
 mod conservation;
+mod decided;
 mod export;
 mod journaled;
 mod lease_bound;
@@ -78,6 +80,8 @@ pub struct Report {
     pub entries: u64,
     /// Entries that are in no block yet.
     pub unsealed: u64,
+    /// Booked sessions.
+    pub bookings: u64,
     /// Moves of value.
     pub transfers: u64,
     /// Accounts that have a row.
@@ -125,6 +129,7 @@ pub struct Audit {
     chain: Option<chain::ChainCheck>,
     charged_once: charged_once::ChargedOnce,
     conservation: conservation::Conservation,
+    decided: decided::Decided,
     journaled: journaled::Journaled,
     lease_bound: lease_bound::LeaseBound,
     never_negative: never_negative::NeverNegative,
@@ -153,6 +158,7 @@ impl Audit {
             chain: None,
             charged_once: charged_once::ChargedOnce::default(),
             conservation: conservation::Conservation::default(),
+            decided: decided::Decided::default(),
             journaled: journaled::Journaled::default(),
             lease_bound: lease_bound::LeaseBound::new(policy.rooms.lease),
             never_negative: never_negative::NeverNegative,
@@ -181,6 +187,7 @@ impl Audit {
         ask(&mut self.never_negative, found, report);
         ask(&mut self.charged_once, found, report);
         ask(&mut self.journaled, found, report);
+        ask(&mut self.decided, found, report);
         ask(&mut self.one_seat, found, report);
         ask(&mut self.capacity, found, report);
         ask(&mut self.lease_bound, found, report);
@@ -190,6 +197,7 @@ impl Audit {
         let report = &mut self.report;
         let counted = match found {
             Found::Row(_, Row::Account(_)) => &mut report.accounts,
+            Found::Row(_, Row::BookedSession(_)) => &mut report.bookings,
             Found::Row(_, Row::Room(_)) => &mut report.rooms,
             Found::Row(_, Row::Seat(_)) => &mut report.seats,
             Found::Row(_, Row::Chain(chain)) => {

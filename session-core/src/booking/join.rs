@@ -108,7 +108,9 @@ impl JoinSession {
         let party = session.agreement.party(self.wallet);
         let party = party.ok_or(BookingRefusal::NotParticipant)?;
         let slot = &session.agreement.slot;
-        let opens_at = slot.start_time.before(cx.policy.bookings.join_before_seconds);
+        let opens_at = slot
+            .start_time
+            .before(cx.policy.bookings.join_before_seconds);
         if at < opens_at {
             return Err(BookingRefusal::TooEarly { opens_at });
         }
@@ -155,8 +157,9 @@ impl BookedSession {
         let attendance = self.attendance_mut(party);
         attendance.uid = Some(uid);
         attendance.connection = Some(connection);
+        let is_full = attendance.stays.len() >= STAYS_MAX;
         match attendance.stays.last_mut() {
-            Some(last) if attendance.stays.len() >= STAYS_MAX => last.left_at = None,
+            Some(last) if is_full => last.left_at = None,
             last => {
                 // A stay does not begin before the one before it ended, whatever the clocks say.
                 let ended = last.and_then(|stay| stay.left_at).unwrap_or(at);

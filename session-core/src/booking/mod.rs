@@ -27,16 +27,16 @@ mod statement;
 mod stay;
 mod view;
 
-pub use attest::{ConcludeAttestation, Sent, deliver_attestation};
+pub use attest::{AttestationView, ConcludeAttestation, MUTUAL_ATTEMPTS_MAX, deliver_attestation};
 pub use consider::{Consider, Considered, TrackBooking, Trigger};
 pub use decision::{DecidedBy, Decision, InvalidDecision};
-pub use evidence::{AttachEvidence, EvidenceRefusal};
+pub use evidence::{AttachEvidence, EVIDENCE_URI_BYTES_MAX, EvidenceRefusal};
 pub use host::{Host, SetHost};
 pub use join::{JoinSession, SessionJoined};
-pub use query::{host, own_sessions, session};
+pub use query::{SessionError, host, own_sessions, session};
 pub use session::{
-    ATTEMPTS_KEPT_MAX, Agreement, AttachedEvidence, Attempt, Attendance, BookedSession,
-    AttemptClass, EVIDENCE_MAX, EvidenceSource, Party, STAYS_MAX, Settlement,
+    ATTEMPTS_KEPT_MAX, Agreement, AttachedEvidence, Attempt, AttemptClass, Attendance,
+    BookedSession, EVIDENCE_MAX, EvidenceSource, Party, STAYS_MAX, Settlement,
 };
 pub use statement::{
     OutcomeStatement, StateOutcome, StatementRefusal, StatementState, statements_of,

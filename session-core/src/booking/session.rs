@@ -8,9 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Decision, OutcomeStatement};
 use crate::attestation::{Done, Evidence, Stay, Waiting};
-use crate::escrow::{
-    Booking, BookingKey, BookingStatus, EscrowReading, Outcome, Slot, Terms,
-};
+use crate::escrow::{Booking, BookingKey, BookingStatus, EscrowReading, Outcome, Slot, Terms};
 use crate::media::MediaUid;
 use crate::types::{ConnectionId, EvidenceId, SlotId, Timestamp, TokenAmount, Wallet, Word};
 
@@ -300,6 +298,9 @@ pub struct BookedSession {
     /// How often the decision was sent to be attested: more than once only where the chain took
     /// it back.
     pub round: u32,
+    /// Whether the contract did not take what both parties signed, so that the policy decides.
+    #[serde(default)]
+    pub mutual_failed: bool,
     /// The last transaction that we know of.
     pub transaction: Option<Word>,
     /// The last attempts, at most [`ATTEMPTS_KEPT_MAX`].
@@ -323,6 +324,7 @@ impl BookedSession {
             settlement: Settlement::Open,
             decision: None,
             round: 0,
+            mutual_failed: false,
             transaction: None,
             attempts: Vec::new(),
             look_at: None,
@@ -364,8 +366,11 @@ impl BookedSession {
     /// The evidence, as the metrics list it.
     #[must_use]
     pub fn evidence_listed(&self) -> Vec<Evidence> {
-        let sorted: BTreeSet<&Evidence> =
-            self.evidence.iter().map(|attached| &attached.evidence).collect();
+        let sorted: BTreeSet<&Evidence> = self
+            .evidence
+            .iter()
+            .map(|attached| &attached.evidence)
+            .collect();
         sorted.into_iter().cloned().collect()
     }
 

@@ -37,7 +37,11 @@ pub(super) fn stay_on(
 ) -> Stayed {
     let silent_after = cx.policy.bookings.silent_after_seconds;
     let attendance = session.attendance_mut(party);
-    let Some(stay) = attendance.stays.last_mut().filter(|stay| stay.left_at.is_none()) else {
+    let Some(stay) = attendance
+        .stays
+        .last_mut()
+        .filter(|stay| stay.left_at.is_none())
+    else {
         return Stayed::Nowhere;
     };
     let Some(seen_at) = stay.last_seen_at else {
@@ -112,7 +116,8 @@ impl Command for LeaveSession {
 
     fn decide(&self, view: &Self::View, cx: &Context<'_>, _: &Answers) -> Verdict<Self> {
         let mut draft = Draft::new();
-        let left = |draft, duration| Verdict::Done(Decision::granted(draft, SessionLeft { duration }));
+        let left =
+            |draft, duration| Verdict::Done(Decision::granted(draft, SessionLeft { duration }));
         let Some(mut session) = view.row.value().cloned() else {
             return left(draft, Seconds::ZERO);
         };
@@ -128,7 +133,11 @@ impl Command for LeaveSession {
         }
         if session.settlement == Settlement::Open {
             let debounced = at.after(cx.policy.bookings.leave_debounce_seconds);
-            session.look_at = Some(session.look_at.map_or(debounced, |look_at| look_at.min(debounced)));
+            session.look_at = Some(
+                session
+                    .look_at
+                    .map_or(debounced, |look_at| look_at.min(debounced)),
+            );
         }
         let stay = session.attendance(party).stays.last();
         let duration = stay.map_or(Seconds::ZERO, |stay| {

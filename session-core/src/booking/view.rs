@@ -60,8 +60,7 @@ impl SessionView {
             return Err(Missing::Question(question));
         };
         if let Some(known) = self.row.value() {
-            if reading.booking.status == BookingStatus::None
-                || !known.agreement.is_that_of(reading)
+            if reading.booking.status == BookingStatus::None || !known.agreement.is_that_of(reading)
             {
                 return Err(Missing::Refusal(BookingRefusal::Contradiction));
             }

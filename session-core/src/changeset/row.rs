@@ -8,6 +8,8 @@ use core::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::auth::{Challenge, ChallengeKey, Revocation};
+use crate::booking::{BookedSession, Host};
+use crate::escrow::BookingKey;
 use crate::idempotency::{IdempotencyKey, IdempotencyRecord};
 use crate::journal::{Block, BlockNumber, Chain, Entry};
 use crate::ledger::{Account, AccountKey};
@@ -36,6 +38,8 @@ pub enum Unique {
 #[serde(rename_all = "snake_case")]
 #[allow(clippy::exhaustive_enums, reason = "workers serve every lane")]
 pub enum Lane {
+    /// Look whether a booked session can be settled.
+    Attest,
     /// Perform an intent.
     Deliver,
     /// Forget what is past its time.
@@ -50,7 +54,8 @@ pub enum Lane {
 
 impl Lane {
     /// Every lane, in the order of their names.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
+        Self::Attest,
         Self::Deliver,
         Self::Expire,
         Self::Rooms,
@@ -62,6 +67,7 @@ impl Lane {
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Attest => "attest",
             Self::Deliver => "deliver",
             Self::Expire => "expire",
             Self::Rooms => "rooms",
@@ -190,6 +196,12 @@ rows! {
         uniques: |_account| Vec::new(),
         due: |_account| None,
     }
+    /// A booked session.
+    BookedSession: BookedSession, by BookingKey {
+        key: |session| session.key,
+        uniques: |_session| Vec::new(),
+        due: |session| session.look_at.map(|at| Due { lane: Lane::Attest, at }),
+    }
     /// Sealed entries. Inserted, never changed.
     Block: Block, by BlockNumber {
         key: |block| block.number,
@@ -214,6 +226,12 @@ rows! {
         key: |entry| entry.id,
         uniques: |_entry| Vec::new(),
         due: |_entry| None,
+    }
+    /// What a host says of itself.
+    Host: Host, by Wallet {
+        key: |host| host.wallet,
+        uniques: |_host| Vec::new(),
+        due: |_host| None,
     }
     /// An answer kept for repeats.
     Idempotency: IdempotencyRecord, by IdempotencyKey {
@@ -278,10 +296,12 @@ impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Account(key) => write!(f, "account/{key}"),
+            Self::BookedSession(key) => write!(f, "booked_session/{key}"),
             Self::Block(number) => write!(f, "block/{number}"),
             Self::Chain(()) => f.write_str("chain"),
             Self::Challenge(key) => write!(f, "challenge/{key}"),
             Self::Entry(id) => write!(f, "entry/{id}"),
+            Self::Host(wallet) => write!(f, "host/{wallet}"),
             Self::Idempotency(key) => {
                 write!(f, "idempotency/{}/{}/{}", key.caller, key.command, key.key)
             }
@@ -307,9 +327,11 @@ impl FromStr for Key {
         let (kind, name) = text.split_once('/').ok_or(InvalidKey)?;
         let key = match kind {
             "account" => name.parse().ok().map(Self::Account),
+            "booked_session" => name.parse().ok().map(Self::BookedSession),
             "block" => name.parse().ok().map(Self::Block),
             "challenge" => name.parse().ok().map(Self::Challenge),
             "entry" => name.parse().ok().map(Self::Entry),
+            "host" => name.parse().ok().map(Self::Host),
             "idempotency" => parse_idempotency(name).map(Self::Idempotency),
             "intent" => name.parse().ok().map(Self::Intent),
             "revocation" => name.parse().ok().map(Self::Revocation),
@@ -353,6 +375,11 @@ mod tests {
                 AccountKind::Wallet,
                 Unit::Seconds,
             )),
+            Key::BookedSession(
+                "42431/0xe5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5/7"
+                    .parse()
+                    .unwrap(),
+            ),
             Key::Block(BlockNumber::new(12)),
             Key::Chain(()),
             Key::Challenge(ChallengeKey {
@@ -360,6 +387,7 @@ mod tests {
                 nonce: [3; 32],
             }),
             Key::Entry(EntryId::derive("t", &[])),
+            Key::Host(wallet),
             Key::Idempotency(IdempotencyKey::parse(wallet, "rooms.join", "a/b#c").unwrap()),
             Key::Intent(IntentKey::derive("t", &[])),
             Key::Revocation(RevocationId::derive("t", &[])),

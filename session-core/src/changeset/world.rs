@@ -1,15 +1,17 @@
 //! The rows that a changeset is applied to.
 
 use alloc::collections::BTreeMap;
+use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::ops::Bound;
 
 use super::apply::Delta;
 use super::{Due, Entry, Fact, Fence, Key, Lane, Row, Unique, Version};
 use crate::auth::{ChallengeKey, Revoked};
+use crate::booking::BookedSession;
 use crate::journal::{BLOCK_ENTRIES_MAX, BlockNumber};
 use crate::ledger::{Action, Transfer};
-use crate::ports::{CreditEntries, Found, Read, RevokedTokens, StoredRow, Visitor};
+use crate::ports::{BookedSessions, CreditEntries, Found, Read, RevokedTokens, StoredRow, Visitor};
 use crate::room::{EventNumber, Room, RoomEventKey, Visibility};
 use crate::types::{
     ConnectionId, EntryId, Id128, RevocationId, RoomId, Timestamp, TransferId, Wallet,
@@ -132,6 +134,7 @@ impl World {
                 let holders = self.uniques.range(slots).map(|(_, key)| key);
                 holders.filter_map(|key| self.stored(key)).collect()
             }
+            Read::BookedSessionsOf(page) => self.booked_sessions(page),
             Read::CreditEntriesOf(page) => self.credit_entries(page),
             Read::LastSeatIn(room, wallet) => self.last_seat(*room, *wallet),
             Read::RevokedTokens(page) => self.revoked_tokens(page),
@@ -194,6 +197,28 @@ impl World {
         found
             .map(|(_, version, row)| stored(version, row))
             .collect()
+    }
+
+    fn booked_sessions(&self, page: &BookedSessions) -> Vec<StoredRow> {
+        // By text, as stores that keep keys as text sort them.
+        let place =
+            |session: &BookedSession| (session.agreement.slot.start_time, session.key.to_string());
+        let before = page.before.map(|(at, key)| (at, key.to_string()));
+        let mut found = Vec::new();
+        for (version, row) in self.rows.values() {
+            if let Row::BookedSession(session) = row
+                && session.agreement.party(page.wallet).is_some()
+                && page.status.is_none_or(|status| session.status == status)
+                && before
+                    .as_ref()
+                    .is_none_or(|before| place(session) < *before)
+            {
+                found.push((place(session), stored(*version, row)));
+            }
+        }
+        found.sort_by(|(one, _), (other, _)| other.cmp(one));
+        found.truncate(at_most(page.max));
+        found.into_iter().map(|(_, stored)| stored).collect()
     }
 
     fn credit_entries(&self, page: &CreditEntries) -> Vec<StoredRow> {

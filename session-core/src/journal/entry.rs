@@ -66,7 +66,7 @@ pub enum Fact {
         /// On which metrics.
         metrics_hash: Word,
         /// Until which block time it can be used.
-        deadline: Timestamp,
+        deadline: u64,
     },
     /// No server was alive.
     Outage {
@@ -340,7 +340,7 @@ impl Entry {
             } => {
                 out.booking(booking).bytes(&wallet.to_bytes());
                 out.byte(outcome.code()).bytes(&metrics_hash.to_bytes());
-                out.time(*deadline);
+                out.number(*deadline);
             }
             Fact::Outage { from, to } => {
                 out.time(*from).time(*to);

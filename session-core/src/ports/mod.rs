@@ -10,8 +10,8 @@ pub use outside::{
     NameRegistry, Question, Sent, VerificationMirror,
 };
 pub use store::{
-    Claim, Claimed, CommitError, CreditEntries, Read, RevokedTokens, RoomEvents, Snapshot, Store,
-    StoreError, StoreErrorKind, StoredRow,
+    BookedSessions, Claim, Claimed, CommitError, CreditEntries, Read, RevokedTokens, RoomEvents,
+    Snapshot, Store, StoreError, StoreErrorKind, StoredRow,
 };
 
 use alloc::string::String;

@@ -139,7 +139,7 @@ pub struct Attestation {
 #[allow(clippy::exhaustive_structs, reason = "the contract takes these")]
 pub struct MutualProof {
     /// Until which block time the contract takes it.
-    pub deadline: Timestamp,
+    pub deadline: u64,
     /// The host's signature: `0x` and 130 hex digits.
     pub host_signature: String,
     /// The guest's.

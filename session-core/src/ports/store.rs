@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use crate::changeset::{
     Changeset, Fence, Key, Lane, Loaded, Receipt, Record, Rejection, Row, Version,
 };
+use crate::escrow::{BookingKey, BookingStatus};
 use crate::room::EventNumber;
 use crate::types::{EntryId, RevocationId, RoomId, Seconds, Timestamp, Wallet};
 
@@ -34,6 +35,9 @@ pub enum Read {
     ActiveOpenRooms(u32),
     /// The active room of a host.
     ActiveRoomOf(Wallet),
+    /// Booked sessions that a wallet is host or guest of, those that begin last first; those of one
+    /// instant by the text of their keys, greatest first.
+    BookedSessionsOf(BookedSessions),
     /// Entries that tell of a change of a wallet's credit
     /// ([`Fact::moves_credit_of`](crate::changeset::Fact::moves_credit_of)), newest first, those of
     /// one instant by identifier, greatest first.
@@ -57,6 +61,20 @@ pub enum Read {
     /// [`BLOCK_ENTRIES_MAX`](crate::journal::BLOCK_ENTRIES_MAX), oldest first; those of one instant
     /// by identifier.
     UnsealedEntries(u32),
+}
+
+/// A page of [`Read::BookedSessionsOf`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(clippy::exhaustive_structs, reason = "stores answer every part")]
+pub struct BookedSessions {
+    /// Whose.
+    pub wallet: Wallet,
+    /// Only those that were last read at this status.
+    pub status: Option<BookingStatus>,
+    /// Only those that come after this one in the order of the list.
+    pub before: Option<(Timestamp, BookingKey)>,
+    /// At most so many.
+    pub max: u32,
 }
 
 /// A page of [`Read::CreditEntriesOf`].

@@ -4,11 +4,11 @@ use serde::{Deserialize, Serialize};
 
 use super::create::close_unjoined;
 use super::depart::evict;
-use super::view::{StayView, shared_now};
+use super::view::StayView;
 use super::{Departure, Metered, Room, RoomPolicy, charge_until, meter};
 use crate::changeset::{Draft, Fence, Key, Loaded};
 use crate::ledger::usage;
-use crate::outage::{Outages, Service};
+use crate::outage::{Outages, Service, shared_now};
 use crate::ports::{Read, Snapshot, StoreError};
 use crate::service::{Answers, Command, Context, Decision, Never, Ports, Verdict};
 use crate::types::{ConnectionId, RoomId, Seconds, Timestamp};

@@ -3,14 +3,13 @@
 use serde::{Deserialize, Serialize};
 
 use super::event::EventLog;
-use super::view::shared_now;
 use super::{
     Closing, EventNumber, Happening, Room, RoomPolicy, RoomRefusal, RoomState, Seat, Visibility,
 };
 use crate::changeset::{Draft, Fact, Key, Loaded};
 use crate::ledger::{CreditAccounts, Gate, credit_gate};
 use crate::media::Channel;
-use crate::outage::Service;
+use crate::outage::{Service, shared_now};
 use crate::ports::{Read, Snapshot, StoreError};
 use crate::service::{Answers, Command, Context, Decision, Ports, Verdict};
 use crate::types::{RoomId, Timestamp, Wallet};

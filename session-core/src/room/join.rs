@@ -5,12 +5,11 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use super::event::EventLog;
-use super::view::shared_now;
 use super::{Room, RoomPolicy, RoomRefusal, Seat, SeatState};
 use crate::changeset::{Draft, Fact, Key, Loaded};
 use crate::ledger::{CreditAccounts, Gate, credit_gate};
 use crate::media::{MediaGrant, MediaUid, Role};
-use crate::outage::Service;
+use crate::outage::{Service, shared_now};
 use crate::ports::{Read, Snapshot, StoreError};
 use crate::service::{Answers, Command, Context, Decision, Ports, Verdict};
 use crate::types::{ConnectionId, RoomId, Seconds, Timestamp, Wallet};

@@ -7,7 +7,7 @@ use super::event::EventLog;
 use super::{Metered, Room, RoomPolicy, Seat, meter};
 use crate::changeset::{Draft, Key, Loaded};
 use crate::ledger::{Account, AccountKind, seconds_account, spendable_seconds};
-use crate::outage::{Outages, Service};
+use crate::outage::{Outages, Service, shared_now};
 use crate::ports::{Read, Snapshot, StoreError};
 use crate::service::{Context, Ports};
 use crate::types::{ConnectionId, RoomId, Seconds, Timestamp, Wallet};

@@ -2,8 +2,9 @@
 
 use super::Ports;
 use super::execute::{Answers, Command, Context, Decision, ExecuteError, Never, Verdict, execute};
+use crate::booking::deliver_attestation;
 use crate::changeset::{Draft, Fence, Key, Loaded};
-use crate::outbox::{Intent, IntentClass, IntentState, Outcome};
+use crate::outbox::{Effect, Intent, IntentClass, IntentState, Outcome};
 use crate::ports::{Read, Snapshot, StoreError};
 use crate::types::IntentKey;
 
@@ -79,6 +80,9 @@ pub async fn deliver(
     // is for whoever holds a claim.
     if fence.is_none() && intent.state != IntentState::Pending {
         return Ok(None);
+    }
+    if let Effect::Attest(_) = intent.effect {
+        return deliver_attestation(ports, intent, fence).await;
     }
     let was_submitted = matches!(intent.state, IntentState::Submitted | IntentState::Unknown);
     let outcome = match (intent.class, was_submitted) {

@@ -1,5 +1,6 @@
 //! One command, from its rows to its reply.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use core::fmt::Debug;
 use core::future::Future;

@@ -7,6 +7,7 @@ use super::Ports;
 use super::deliver::deliver;
 use super::execute::{Answers, Command, Context, Decision, ExecuteError, Never, Verdict, execute};
 use crate::auth::{Challenge, Revocation};
+use crate::booking::{AttemptClass, Consider, Considered, Trigger};
 use crate::changeset::{Draft, Fence, Key, Lane, Loaded, Record, Rejection};
 use crate::idempotency::IdempotencyRecord;
 use crate::journal::{SealBlock, TendChain};
@@ -31,6 +32,10 @@ pub struct Worked {
     pub evicted: usize,
     /// Rooms closed.
     pub rooms_closed: usize,
+    /// Booked sessions decided.
+    pub decided: usize,
+    /// Booked sessions whose window had closed.
+    pub windows_missed: usize,
     /// Entries of the journal sealed.
     pub sealed: usize,
     /// Intents that will not be tried again although they did not happen.
@@ -92,6 +97,8 @@ struct Done {
     changed: bool,
     evicted: bool,
     room_closed: bool,
+    decided: bool,
+    window_missed: bool,
     sealed: usize,
     given_up: bool,
 }
@@ -103,6 +110,10 @@ impl Worked {
         self.rooms_closed = self
             .rooms_closed
             .saturating_add(usize::from(done.room_closed));
+        self.decided = self.decided.saturating_add(usize::from(done.decided));
+        self.windows_missed = self
+            .windows_missed
+            .saturating_add(usize::from(done.window_missed));
         self.sealed = self.sealed.saturating_add(done.sealed);
         self.given_up = self.given_up.saturating_add(usize::from(done.given_up));
     }
@@ -166,8 +177,24 @@ async fn work_row(ports: &Ports, key: &Key, fence: Fence) -> Result<Done, Execut
             }
             Err(never) => match never {},
         },
+        Key::BookedSession(booking) => {
+            let consider = Consider {
+                key: *booking,
+                trigger: Trigger::Due(fence),
+            };
+            match execute(ports, &consider).await? {
+                Ok(considered) => {
+                    done.changed = considered != Considered::Nothing;
+                    done.decided = matches!(considered, Considered::Decided { .. });
+                    done.window_missed =
+                        matches!(considered, Considered::Noted(AttemptClass::WindowMissed(_)));
+                }
+                // Only whoever asks by hand is refused.
+                Err(_) => {}
+            }
+        }
         // These kinds are never due.
-        Key::Account(_) | Key::Block(_) | Key::Entry(_) | Key::Service(()) => {}
+        Key::Account(_) | Key::Block(_) | Key::Entry(_) | Key::Host(_) | Key::Service(()) => {}
     }
     Ok(done)
 }
@@ -210,9 +237,11 @@ impl Command for Expire {
             Key::Revocation(_) => Expirable::Revocation(snapshot.row(self.key.clone())),
             Key::RoomEvent(_) => Expirable::RoomEvent(snapshot.row(self.key.clone())),
             Key::Account(_)
+            | Key::BookedSession(_)
             | Key::Block(_)
             | Key::Chain(())
             | Key::Entry(_)
+            | Key::Host(_)
             | Key::Intent(_)
             | Key::Room(_)
             | Key::Seat(_)

@@ -12,8 +12,8 @@ mod word;
 pub use caip2::{Caip2, InvalidCaip2};
 pub use hex::{HexError, decode_hex, decode_hex_array, encode_hex};
 pub use ids::{
-    ChainId, ConnectionId, EntryId, EvidenceId, Id128, IntentKey, InvalidId, RevocationId, RoomId, TokenId,
-    TransferId,
+    ChainId, ConnectionId, EntryId, EvidenceId, Id128, IntentKey, InvalidId, RevocationId, RoomId,
+    TokenId, TransferId,
 };
 pub use time::Timestamp;
 pub use u256::{

@@ -79,7 +79,14 @@ mod tests {
         let upper = String::from("0x") + &"AB".repeat(32);
         let word: Word = upper.parse().unwrap();
         assert_eq!(word.to_string(), upper.to_lowercase());
-        for wrong in ["", "0x", "0xab", &upper[2..], &(upper.clone() + "00"), "0X00"] {
+        for wrong in [
+            "",
+            "0x",
+            "0xab",
+            &upper[2..],
+            &(upper.clone() + "00"),
+            "0X00",
+        ] {
             assert_eq!(wrong.parse::<Word>(), Err(InvalidWord), "{wrong}");
         }
     }

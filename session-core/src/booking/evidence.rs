@@ -1,0 +1,164 @@
+//! Evidence: what parties say of a session, by reference. It changes no outcome.
+
+use alloc::string::String;
+
+use serde::{Deserialize, Serialize};
+
+use super::view::{Missing, SessionView};
+use super::{AttachedEvidence, BookingRefusal, EVIDENCE_MAX, EvidenceSource, Party};
+use crate::attestation::Evidence;
+use crate::changeset::{Draft, Fact};
+use crate::escrow::BookingKey;
+use crate::ports::StoreError;
+use crate::service::{Answers, Command, Context, Decision, Ports, Verdict};
+use crate::types::{EvidenceId, Wallet};
+
+/// The longest reference, in bytes.
+pub const EVIDENCE_URI_BYTES_MAX: usize = 2048;
+
+/// Why evidence is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
+#[allow(clippy::exhaustive_enums, reason = "adapters map every refusal")]
+pub enum EvidenceRefusal {
+    /// As for every command on a booking.
+    #[error(transparent)]
+    Booking(#[from] BookingRefusal),
+    /// What was decided on stays as it is.
+    #[error("the outcome is decided")]
+    Decided,
+    /// The reference is none, or too long.
+    #[error("not a URI of at most {EVIDENCE_URI_BYTES_MAX} bytes")]
+    Uri,
+    /// The booking has as many as it takes.
+    #[error("a booking takes {EVIDENCE_MAX} pieces of evidence")]
+    TooMany,
+}
+
+/// Somebody attaches evidence to a booking.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(clippy::exhaustive_structs, reason = "these three are the request")]
+pub struct AttachEvidence {
+    /// Which booking.
+    pub key: BookingKey,
+    /// Who; `None` for the service itself.
+    pub wallet: Option<Wallet>,
+    /// What.
+    pub evidence: Evidence,
+}
+
+impl AttachEvidence {
+    /// The same evidence of the same booking has one identifier.
+    fn id(&self) -> EvidenceId {
+        let Self { key, evidence, .. } = self;
+        let key: String = (*key).into();
+        EvidenceId::derive(
+            "evidence 1",
+            &[
+                key.as_bytes(),
+                evidence.kind.name().as_bytes(),
+                &evidence.hash.to_bytes(),
+                evidence.uri.as_bytes(),
+            ],
+        )
+    }
+}
+
+/// Whether a text is a reference: a scheme, a colon and visible ASCII (RFC 3986 writes everything
+/// else in percent signs). It is never fetched here.
+fn is_reference(uri: &str) -> bool {
+    let Some((scheme, rest)) = uri.split_once(':') else {
+        return false;
+    };
+    let mut letters = scheme.bytes();
+    let begins = letters
+        .next()
+        .is_some_and(|first| first.is_ascii_alphabetic());
+    let goes_on = letters.all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+    let is_plain = |byte: u8| byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&byte);
+    uri.len() <= EVIDENCE_URI_BYTES_MAX
+        && begins
+        && goes_on
+        && !rest.is_empty()
+        && rest.bytes().all(is_plain)
+}
+
+impl Command for AttachEvidence {
+    type View = SessionView;
+    type Reply = EvidenceId;
+    type Refusal = EvidenceRefusal;
+
+    async fn load(&self, ports: &Ports, _: &Context<'_>) -> Result<Self::View, StoreError> {
+        SessionView::load(ports, &self.key).await
+    }
+
+    fn decide(&self, view: &Self::View, cx: &Context<'_>, answers: &Answers) -> Verdict<Self> {
+        let refused = |refusal| Verdict::Done(Decision::refused(Draft::new(), refusal));
+        if !is_reference(&self.evidence.uri) {
+            return refused(EvidenceRefusal::Uri);
+        }
+        let found = match self.wallet {
+            None => view
+                .known(self.key, answers)
+                .map(|session| (session, EvidenceSource::Service)),
+            Some(wallet) => view.own(self.key, wallet, answers).map(|(session, party)| {
+                let by = match party {
+                    Party::Host => EvidenceSource::Host,
+                    Party::Guest => EvidenceSource::Guest,
+                };
+                (session, by)
+            }),
+        };
+        let (mut session, by) = match found {
+            Ok(found) => found,
+            Err(Missing::Question(question)) => return Verdict::Need(question),
+            Err(Missing::Refusal(refusal)) => return refused(refusal.into()),
+        };
+        let id = self.id();
+        if session.evidence.iter().any(|attached| attached.id == id) {
+            return Verdict::Done(Decision::granted(Draft::new(), id));
+        }
+        if session.decision.is_some() || session.settlement.is_terminal() {
+            return refused(EvidenceRefusal::Decided);
+        }
+        if session.evidence.len() >= EVIDENCE_MAX {
+            return refused(EvidenceRefusal::TooMany);
+        }
+        let at = view.now(cx);
+        session.evidence.push(AttachedEvidence {
+            id,
+            evidence: self.evidence.clone(),
+            by,
+            at,
+        });
+        let mut draft = Draft::new();
+        draft.journal(
+            at,
+            Fact::EvidenceAttached {
+                booking: self.key,
+                evidence: id,
+                by,
+            },
+        );
+        draft.update(&view.row, session);
+        Verdict::Done(Decision::granted(draft, id))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reference_has_a_scheme_and_plain_characters() {
+        for uri in ["https://a.example/x?y=1#z", "ipfs:bafy", "s3+v2://b/%C3%A9"] {
+            assert!(is_reference(uri), "{uri}");
+        }
+        let long = alloc::format!("https:{}", "a".repeat(EVIDENCE_URI_BYTES_MAX));
+        for uri in [
+            "", "x", "https:", ":x", "1a:x", "a b:x", "a:x y", "a:\n", "a:é", "a:<b>", &long,
+        ] {
+            assert!(!is_reference(uri), "{uri}");
+        }
+    }
+}

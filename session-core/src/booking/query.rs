@@ -1,0 +1,75 @@
+//! What parties may see.
+
+use alloc::vec::Vec;
+
+use super::{BookedSession, Host};
+use crate::changeset::{Key, Loaded};
+use crate::escrow::{BookingKey, BookingStatus};
+use crate::ports::{BookedSessions, PortError, Read, Snapshot, StoreError};
+use crate::service::Ports;
+use crate::types::{Timestamp, Wallet};
+
+/// Why a session cannot be shown.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[allow(clippy::exhaustive_enums, reason = "adapters map both")]
+pub enum SessionError {
+    /// The chain could not be read.
+    #[error(transparent)]
+    Port(#[from] PortError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A booked session, for whoever may see it: as it is on record, else as the chain has it. `None`
+/// where the contract has no such booking.
+///
+/// # Errors
+/// [`SessionError`].
+pub async fn session(
+    ports: &Ports,
+    key: BookingKey,
+) -> Result<Option<BookedSession>, SessionError> {
+    let row = Key::BookedSession(key);
+    let snapshot = Snapshot::load(ports.store(), &[Read::Row(row.clone())]).await?;
+    if let Some(session) = snapshot.row::<BookedSession>(row).value() {
+        return Ok(Some(session.clone()));
+    }
+    let reading = ports.escrows.read(&key).await?;
+    let exists = reading.booking.status != BookingStatus::None;
+    Ok(exists.then(|| BookedSession::of(key, &reading)))
+}
+
+/// A page of the sessions that a wallet is host or guest of, those that begin last first: after
+/// one, at most so many, of one status where that is asked for.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn own_sessions(
+    ports: &Ports,
+    wallet: Wallet,
+    status: Option<BookingStatus>,
+    before: Option<(Timestamp, BookingKey)>,
+    max: u32,
+) -> Result<Vec<BookedSession>, StoreError> {
+    let read = Read::BookedSessionsOf(BookedSessions {
+        wallet,
+        status,
+        before,
+        max,
+    });
+    let snapshot = Snapshot::load(ports.store(), core::slice::from_ref(&read)).await?;
+    let sessions = snapshot.list::<BookedSession>(&read);
+    Ok(sessions.iter().filter_map(Loaded::value).cloned().collect())
+}
+
+/// Whether a wallet takes bookings.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn host(ports: &Ports, wallet: Wallet) -> Result<bool, StoreError> {
+    let key = Key::Host(wallet);
+    let snapshot = Snapshot::load(ports.store(), &[Read::Row(key.clone())]).await?;
+    let host = snapshot.row::<Host>(key);
+    Ok(host.value().is_some_and(|host| host.accepting_bookings))
+}
