@@ -19,8 +19,8 @@ GRANT USAGE ON SCHEMA :"schema" TO :"role";
 
 -- Whatever it had before.
 REVOKE ALL ON
-    account, block, chain, challenge, idempotency, intent, journal, revocation, room, room_event,
-    seat, service, session_migrations, transfer, unsealed, work
+    account, block, booked_session, chain, challenge, host, idempotency, intent, journal,
+    revocation, room, room_event, seat, service, session_migrations, transfer, unsealed, work
 FROM :"role";
 
 -- Appended, never changed.
@@ -34,7 +34,8 @@ GRANT SELECT, INSERT, UPDATE ON chain TO :"role";
 GRANT SELECT, INSERT, UPDATE, DELETE ON unsealed TO :"role";
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON
-    account, challenge, idempotency, intent, revocation, room, room_event, seat, service, work
+    account, booked_session, challenge, host, idempotency, intent, revocation, room, room_event,
+    seat, service, work
 TO :"role";
 
 -- Whether the schema is current.

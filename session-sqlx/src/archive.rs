@@ -28,8 +28,10 @@ const BLOCKS_PER_PAGE: u64 = 8;
 const ROWS_PER_COUNT: u64 = 10_000;
 
 /// The kinds of rows that are shown last, in the order of their keys. Accounts come before them.
-const OTHERS: [Kind; 8] = [
+const OTHERS: [Kind; 10] = [
+    Kind::BookedSession,
     Kind::Challenge,
+    Kind::Host,
     Kind::Idempotency,
     Kind::Intent,
     Kind::Revocation,

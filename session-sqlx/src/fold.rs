@@ -256,9 +256,11 @@ impl Fold {
                 Row::Seat(seat) => (seat::metered(seat), &mut beats.seats),
                 Row::Account(_) => (rows::values(row), &mut beats.accounts),
                 Row::Block(_)
+                | Row::BookedSession(_)
                 | Row::Chain(_)
                 | Row::Challenge(_)
                 | Row::Entry(_)
+                | Row::Host(_)
                 | Row::Idempotency(_)
                 | Row::Intent(_)
                 | Row::Revocation(_)

@@ -2,6 +2,7 @@
 
 use session_core::auth::Revoked;
 use session_core::changeset::Lane;
+use session_core::escrow::BookingStatus;
 use session_core::outbox::{IntentClass, IntentState};
 use session_core::room::{Closing, Departure, Visibility};
 
@@ -30,6 +31,15 @@ macro_rules! named {
 }
 
 named! {
+    BookingStatus {
+        None = "none",
+        Booked = "booked",
+        Cancelled = "cancelled",
+        Attested = "attested",
+        Disputed = "disputed",
+        Resolved = "resolved",
+        Finalized = "finalized",
+    }
     Closing {
         Emptied = "emptied",
         HostLeft = "host_left",
@@ -54,6 +64,7 @@ named! {
         Unknown = "unknown",
     }
     Lane {
+        Attest = "attest",
         Deliver = "deliver",
         Expire = "expire",
         Rooms = "rooms",

@@ -3,10 +3,13 @@
 use std::collections::BTreeSet;
 
 use session_core::changeset::{Changeset, Key, Row, Unique, World, Write};
-use session_core::ports::{CreditEntries, Read, RevokedTokens, RoomEvents};
+use session_core::ports::{BookedSessions, CreditEntries, Read, RevokedTokens, RoomEvents};
 use session_core::types::{RoomId, Timestamp, TransferId, Wallet};
 
-use crate::rows::{Kind, challenge, entry, name, revocation, room, room_event, seat};
+use crate::names::Named;
+use crate::rows::{
+    Kind, booked_session, challenge, entry, name, revocation, room, room_event, seat,
+};
 use crate::session::{Session, Trouble};
 use crate::statement::Statement;
 use crate::value::{Tuple, Values};
@@ -31,6 +34,8 @@ pub(crate) struct Wanted {
     pub(crate) last_seats: BTreeSet<(RoomId, Wallet)>,
     /// Revoked tokens, page by page.
     pub(crate) revoked: BTreeSet<RevokedTokens>,
+    /// Booked sessions of wallets, page by page.
+    pub(crate) booked: BTreeSet<BookedSessions>,
     /// Events of rooms, page by page.
     pub(crate) events: BTreeSet<RoomEvents>,
     /// How many active open rooms.
@@ -53,6 +58,9 @@ impl Wanted {
                 }
                 Read::ActiveRoomOf(host) => {
                     wanted.hosts.insert(*host);
+                }
+                Read::BookedSessionsOf(page) => {
+                    wanted.booked.insert(*page);
                 }
                 Read::ChallengesOf(wallet) => {
                     wanted.challenged.insert(*wallet);
@@ -99,8 +107,14 @@ impl Wanted {
 
     /// Whether something is wanted that is asked for seldom.
     pub(crate) fn is_more(&self) -> bool {
-        let is_seldom = |key: &Key| matches!(key, Key::Revocation(_) | Key::RoomEvent(_));
-        !self.credit.is_empty()
+        let is_seldom = |key: &Key| {
+            matches!(
+                key,
+                Key::BookedSession(_) | Key::Host(_) | Key::Revocation(_) | Key::RoomEvent(_)
+            )
+        };
+        !self.booked.is_empty()
+            || !self.credit.is_empty()
             || !self.last_seats.is_empty()
             || !self.revoked.is_empty()
             || !self.events.is_empty()
@@ -137,7 +151,7 @@ impl Wanted {
         for (kind, rows) in by_kind(self.keys.iter())? {
             findings.push((kind, &kind.table().select, rows));
         }
-        let lists: [(Kind, &'static Statement, Vec<Values>); 8] = [
+        let lists: [(Kind, &'static Statement, Vec<Values>); 9] = [
             (Kind::Room, &room::ACTIVE_OF_HOSTS, texts(&self.hosts)),
             (Kind::Seat, &seat::LIVE_OF_WALLETS, texts(&self.seated)),
             (Kind::Seat, &seat::LIVE_IN_ROOMS, texts(&self.rooms)),
@@ -145,6 +159,11 @@ impl Wanted {
                 Kind::Challenge,
                 &challenge::OF_WALLETS,
                 texts(&self.challenged),
+            ),
+            (
+                Kind::BookedSession,
+                &booked_session::OF_WALLET,
+                self.booked_pages(),
             ),
             (Kind::Entry, &entry::CREDIT_BEFORE, self.credit_pages()),
             (Kind::Seat, &seat::LAST_IN, self.last_stays()),
@@ -183,6 +202,21 @@ impl Wanted {
             before.number(page.max.into())
         };
         self.credit.iter().map(page).collect()
+    }
+
+    /// The parameters of [`booked_session::OF_WALLET`].
+    pub(crate) fn booked_pages(&self) -> Vec<Values> {
+        let page = |page: &BookedSessions| {
+            let status = page.status.map_or("", Named::name);
+            let named = Values::new().text(page.wallet).text(status);
+            let before = match page.before {
+                Some((at, key)) => named.time(at).text(key),
+                // After every instant there is.
+                None => named.number(Timestamp::MAX.unix() + 1).text(""),
+            };
+            before.number(page.max.into())
+        };
+        self.booked.iter().map(page).collect()
     }
 
     /// The parameters of [`seat::LAST_IN`].

@@ -143,11 +143,12 @@ pub(crate) fn decode(tuple: &[Value]) -> Result<(Key, Work), StoreError> {
     Ok((key, work))
 }
 
-/// Accounts, the shared beat and what the journal holds never wait for a worker.
+/// Accounts, hosts, the shared beat and what the journal holds never wait for a worker.
 pub(crate) const fn may_be_due(key: &Key) -> bool {
     match key {
-        Key::Account(_) | Key::Block(_) | Key::Entry(_) | Key::Service(()) => false,
-        Key::Chain(())
+        Key::Account(_) | Key::Block(_) | Key::Entry(_) | Key::Host(_) | Key::Service(()) => false,
+        Key::BookedSession(_)
+        | Key::Chain(())
         | Key::Challenge(_)
         | Key::Idempotency(_)
         | Key::Intent(_)

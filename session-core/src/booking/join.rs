@@ -1,7 +1,5 @@
 //! Joining a booked session.
 
-use alloc::boxed::Box;
-
 use serde::{Deserialize, Serialize};
 
 use super::stay::{Stayed, stay_on};
@@ -95,7 +93,7 @@ impl JoinSession {
     fn admitted(
         &self,
         session: &BookedSession,
-        reading: &Box<EscrowReading>,
+        reading: &EscrowReading,
         at: Timestamp,
         cx: &Context<'_>,
     ) -> Result<Party, BookingRefusal> {

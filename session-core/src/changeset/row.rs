@@ -196,17 +196,17 @@ rows! {
         uniques: |_account| Vec::new(),
         due: |_account| None,
     }
-    /// A booked session.
-    BookedSession: BookedSession, by BookingKey {
-        key: |session| session.key,
-        uniques: |_session| Vec::new(),
-        due: |session| session.look_at.map(|at| Due { lane: Lane::Attest, at }),
-    }
     /// Sealed entries. Inserted, never changed.
     Block: Block, by BlockNumber {
         key: |block| block.number,
         uniques: |_block| Vec::new(),
         due: |_block| None,
+    }
+    /// A booked session.
+    BookedSession: BookedSession, by BookingKey {
+        key: |session| session.key,
+        uniques: |_session| Vec::new(),
+        due: |session| session.look_at.map(|at| Due { lane: Lane::Attest, at }),
     }
     /// How far the journal is sealed.
     Chain: Chain, by () {

@@ -3,11 +3,16 @@
 use std::collections::BTreeMap;
 
 use super::rows::rows;
+use crate::attestation::{AttestationPolicy, COMPLETED_AFTER_END};
 use crate::audit::{COMPLAINTS_MAX, OVERDUE_MAX};
 use crate::auth::siwe::MESSAGE_BYTES_MAX;
 use crate::auth::{
     ACCESS_TOKEN_LEEWAY, ACCESS_TOKEN_MAX_BYTES, ACCESS_TOKEN_SECONDS, AuthPolicy, JWT_KEYS_MAX,
     REVOCATION_KEPT_AFTER_EXPIRY, TIMESTAMP_OFF_MAX,
+};
+use crate::booking::{
+    ATTEMPTS_KEPT_MAX, BookingPolicy, EVIDENCE_MAX, EVIDENCE_URI_BYTES_MAX, MUTUAL_ATTEMPTS_MAX,
+    STAYS_MAX,
 };
 use crate::idempotency::{IDEMPOTENCY_KEPT_SECONDS, IDEMPOTENCY_KEY_CHARS_MAX};
 use crate::journal::{BLOCK_ENTRIES_MAX, JournalPolicy};
@@ -20,6 +25,7 @@ use crate::policy::Policy;
 use crate::receipt::RECEIPT_BYTES_MAX;
 use crate::room::RoomPolicy;
 use crate::service::{CLAIM_ROWS_MAX, CONFLICTS_MAX, INSTANT_KEPT_MAX, QUESTIONS_MAX};
+use crate::types::U256_DIGITS_MAX;
 
 const PAGE: &str = include_str!("defaults.md");
 
@@ -43,6 +49,7 @@ fn size(number: usize) -> u64 {
 fn the_page_says_every_number_of_every_policy() {
     let Policy {
         auth,
+        bookings,
         credits,
         journal,
         outage,
@@ -87,6 +94,65 @@ fn the_page_says_every_number_of_every_policy() {
             ("CreditPolicy::base_grant", base_grant.get()),
             ("CreditPolicy::bonus_grant", bonus_grant.get()),
             ("SUM_MAX", SUM_MAX),
+        ],
+    );
+
+    let BookingPolicy {
+        join_before_seconds,
+        lease,
+        heartbeat_interval_seconds,
+        silent_after_seconds,
+        leave_debounce_seconds,
+        look_again_seconds,
+        recheck_seconds,
+        full_metrics,
+        attestation,
+    } = bookings;
+    let AttestationPolicy {
+        settle_delay_seconds,
+        no_show_margin_seconds,
+    } = attestation;
+    says(
+        "Booked sessions",
+        &[
+            (
+                "BookingPolicy::join_before_seconds",
+                join_before_seconds.get(),
+            ),
+            ("BookingPolicy::lease", lease.get().into()),
+            (
+                "BookingPolicy::heartbeat_interval_seconds",
+                heartbeat_interval_seconds.get(),
+            ),
+            (
+                "BookingPolicy::silent_after_seconds",
+                silent_after_seconds.get(),
+            ),
+            (
+                "BookingPolicy::leave_debounce_seconds",
+                leave_debounce_seconds.get(),
+            ),
+            (
+                "BookingPolicy::look_again_seconds",
+                look_again_seconds.get(),
+            ),
+            ("BookingPolicy::recheck_seconds", recheck_seconds.get()),
+            ("BookingPolicy::full_metrics", full_metrics.into()),
+            (
+                "AttestationPolicy::settle_delay_seconds",
+                settle_delay_seconds.get(),
+            ),
+            (
+                "AttestationPolicy::no_show_margin_seconds",
+                no_show_margin_seconds.get(),
+            ),
+            ("COMPLETED_AFTER_END", COMPLETED_AFTER_END.get()),
+            ("STAYS_MAX", size(STAYS_MAX)),
+            ("EVIDENCE_MAX", size(EVIDENCE_MAX)),
+            ("EVIDENCE_URI_BYTES_MAX", size(EVIDENCE_URI_BYTES_MAX)),
+            ("ATTEMPTS_KEPT_MAX", size(ATTEMPTS_KEPT_MAX)),
+            ("MUTUAL_ATTEMPTS_MAX", MUTUAL_ATTEMPTS_MAX.into()),
+            ("U256_DIGITS_MAX", size(U256_DIGITS_MAX)),
         ],
     );
 

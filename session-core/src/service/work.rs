@@ -182,15 +182,15 @@ async fn work_row(ports: &Ports, key: &Key, fence: Fence) -> Result<Done, Execut
                 key: *booking,
                 trigger: Trigger::Due(fence),
             };
-            match execute(ports, &consider).await? {
-                Ok(considered) => {
-                    done.changed = considered != Considered::Nothing;
-                    done.decided = matches!(considered, Considered::Decided { .. });
-                    done.window_missed =
-                        matches!(considered, Considered::Noted(AttemptClass::WindowMissed(_)));
-                }
-                // Only whoever asks by hand is refused.
-                Err(_) => {}
+            // Only whoever asks by hand is refused.
+            if let Ok(considered) = execute(ports, &consider).await? {
+                done.changed = considered != Considered::Nothing;
+                done.decided = matches!(considered, Considered::Decided { .. });
+                let class = match considered {
+                    Considered::Noted(class) => Some(class),
+                    Considered::Decided { .. } | Considered::Nothing => None,
+                };
+                done.window_missed = matches!(class, Some(AttemptClass::WindowMissed(_)));
             }
         }
         // These kinds are never due.

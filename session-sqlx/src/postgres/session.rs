@@ -11,7 +11,7 @@ use sqlx::{Arguments, Connection, Postgres, Row, SqlSafeStr, SqlStr, Transaction
 use super::find;
 use crate::error::{corrupt, sqlx_trouble, unavailable};
 use crate::fold::Beats;
-use crate::rows::{Kind, entry, revocation, room_event, seat};
+use crate::rows::{Kind, booked_session, entry, host, revocation, room_event, seat};
 use crate::session::{Session, Trouble};
 use crate::statement::Statement;
 use crate::value::{Tuple, Type, Value};
@@ -355,6 +355,11 @@ pub(crate) fn finding(wanted: &Wanted) -> Result<(&'static str, PgArguments), Tr
     ] {
         add_columns(&mut all, statement.takes, &finished(rows)?)?;
     }
+    let booked = &booked_session::TABLE.select;
+    add_columns(&mut all, booked.takes, rows_of(Kind::BookedSession))?;
+    let pages = finished(wanted.booked_pages())?;
+    add_columns(&mut all, booked_session::OF_WALLET.takes, &pages)?;
+    add_columns(&mut all, host::TABLE.select.takes, rows_of(Kind::Host))?;
     Ok((find::FIND_MORE, all))
 }
 

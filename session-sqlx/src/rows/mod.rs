@@ -3,9 +3,11 @@
 
 pub(crate) mod account;
 pub(crate) mod block;
+pub(crate) mod booked_session;
 pub(crate) mod chain;
 pub(crate) mod challenge;
 pub(crate) mod entry;
+pub(crate) mod host;
 pub(crate) mod idempotency;
 pub(crate) mod intent;
 pub(crate) mod revocation;
@@ -27,9 +29,11 @@ use crate::value::{Value, Values};
 pub(crate) enum Kind {
     Account,
     Block,
+    BookedSession,
     Chain,
     Challenge,
     Entry,
+    Host,
     Idempotency,
     Intent,
     Revocation,
@@ -46,9 +50,11 @@ impl Kind {
         match key {
             Key::Account(_) => Self::Account,
             Key::Block(_) => Self::Block,
+            Key::BookedSession(_) => Self::BookedSession,
             Key::Chain(()) => Self::Chain,
             Key::Challenge(_) => Self::Challenge,
             Key::Entry(_) => Self::Entry,
+            Key::Host(_) => Self::Host,
             Key::Idempotency(_) => Self::Idempotency,
             Key::Intent(_) => Self::Intent,
             Key::Revocation(_) => Self::Revocation,
@@ -64,9 +70,11 @@ impl Kind {
         let all = [
             Self::Account,
             Self::Block,
+            Self::BookedSession,
             Self::Chain,
             Self::Challenge,
             Self::Entry,
+            Self::Host,
             Self::Idempotency,
             Self::Intent,
             Self::Revocation,
@@ -83,9 +91,11 @@ impl Kind {
         match self {
             Self::Account => &account::TABLE,
             Self::Block => &block::TABLE,
+            Self::BookedSession => &booked_session::TABLE,
             Self::Chain => &chain::TABLE,
             Self::Challenge => &challenge::TABLE,
             Self::Entry | Self::Unsealed => &entry::TABLE,
+            Self::Host => &host::TABLE,
             Self::Idempotency => &idempotency::TABLE,
             Self::Intent => &intent::TABLE,
             Self::Revocation => &revocation::TABLE,
@@ -102,9 +112,11 @@ impl Kind {
         let row = match self {
             Self::Account => account::decode(columns)?.into(),
             Self::Block => block::decode(columns)?.into(),
+            Self::BookedSession => booked_session::decode(columns)?.into(),
             Self::Chain => chain::decode(columns)?.into(),
             Self::Challenge => challenge::decode(columns)?.into(),
             Self::Entry | Self::Unsealed => entry::decode(columns)?.into(),
+            Self::Host => host::decode(columns)?.into(),
             Self::Idempotency => idempotency::decode(columns)?.into(),
             Self::Intent => intent::decode(columns)?.into(),
             Self::Revocation => revocation::decode(columns)?.into(),
@@ -122,9 +134,11 @@ pub(crate) fn name(key: &Key) -> Values {
     match key {
         Key::Account(key) => Values::new().account(key),
         Key::Block(number) => Values::new().number(number.get()),
+        Key::BookedSession(key) => Values::new().text(key),
         Key::Chain(()) => Values::new().number(chain::ONLY),
         Key::Challenge(key) => Values::new().text(key.wallet).text(encode_hex(&key.nonce)),
         Key::Entry(id) => Values::new().text(id),
+        Key::Host(wallet) => Values::new().text(wallet),
         Key::Idempotency(key) => Values::new()
             .text(key.caller)
             .text(&key.command)
@@ -143,9 +157,11 @@ pub(crate) fn values(row: &Row) -> Values {
     match row {
         Row::Account(account) => account::values(account),
         Row::Block(block) => block::values(block),
+        Row::BookedSession(session) => booked_session::values(session),
         Row::Chain(chain) => chain::values(chain),
         Row::Challenge(challenge) => challenge::values(challenge),
         Row::Entry(entry) => entry::values(entry),
+        Row::Host(host) => host::values(host),
         Row::Idempotency(record) => idempotency::values(record),
         Row::Intent(intent) => intent::values(intent),
         Row::Revocation(revocation) => revocation::values(revocation),
@@ -167,6 +183,11 @@ pub(crate) fn placeholder(key: &Key) -> Values {
             let empty = named.text(&zeros).number(0).text("[]");
             empty.text(&zeros).text(&zeros)
         }
+        Key::BookedSession(_) => {
+            let zero = Wallet::from_bytes([0; 20]);
+            let empty = named.text(zero).text(zero);
+            empty.text("none").number(0).text("{}")
+        }
         Key::Chain(()) => {
             let begun = named.text(ChainId::from_bytes([0; 16])).number(0);
             begun.text(encode_hex(&[0; 32])).number(0)
@@ -174,6 +195,7 @@ pub(crate) fn placeholder(key: &Key) -> Values {
         Key::Challenge(_) => named.number(0).number(0),
         // Never relied on: whoever expects an entry is refused.
         Key::Entry(_) => named.number(0).text("none").text("{}").text(""),
+        Key::Host(_) => named.number(0).number(0),
         Key::Idempotency(_) => named.text(encode_hex(&[0; 16])).text("{}").number(0),
         Key::Intent(_) => {
             let failed = named.text("repeatable").text("{}").text("failed");
