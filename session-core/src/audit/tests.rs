@@ -201,7 +201,7 @@ fn a_history_that_happened_is_clean_and_counted() {
     let world = history();
     let report = audit(&shown(&world));
     assert_eq!(report.complaints, []);
-    assert_eq!(report.invariants.len(), 10);
+    assert_eq!(report.invariants.len(), 11);
     assert_eq!(
         (report.entries, report.unsealed, report.blocks.get()),
         (13, 3, 2)
