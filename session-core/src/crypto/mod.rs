@@ -11,9 +11,11 @@
 //! | `secret` | bytes that hide in debug output and are wiped |
 //! | `recover` | signatures of 65 bytes, and who made them |
 //! | [`eip191`] | personal messages of wallets |
+//! | [`eip712`] | typed data that wallets sign for one contract |
 //! | `signer` | a key in memory, for tests and tools |
 
 pub mod eip191;
+pub mod eip712;
 mod hash;
 pub(crate) mod jcs;
 pub(crate) mod jws;
