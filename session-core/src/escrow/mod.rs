@@ -4,13 +4,32 @@
 //!
 //! The interface is that of `settlement.md` sections 2 to 4 and 8. Contracts differ in what they can
 //! do ([`Capabilities`]); nothing is decided by the name under which one was deployed.
+//!
+//! | module | holds |
+//! | --- | --- |
+//! | `key`, `record` | what names an escrow and a booking, and what an escrow holds of one |
+//! | [`abi`] | the words that contracts are spoken to in |
+//! | [`call`] | what can be called |
+//! | [`returned`] | what a read returns |
+//! | [`event`] | what is logged |
+//! | [`revert`] | why a call failed, for logs |
+//! | [`payout`] | what an end credits to whom |
+//! | [`statement`] | what host and guest may sign together |
 
+pub mod abi;
+pub mod call;
+pub mod event;
 mod key;
+pub mod payout;
 mod record;
+pub mod returned;
+pub mod revert;
+pub mod statement;
 
 pub use key::{BookingKey, EscrowId, InvalidBookingKey};
 pub use record::{
-    Booking, BookingStatus, ContractOutcome, InvalidOutcome, Outcome, Slot, SlotStatus, Terms,
+    Booking, BookingStatus, ContractOutcome, InvalidOutcome, Outcome, Request, RequestStatus, Slot,
+    SlotStatus, Terms,
 };
 
 /// What a contract can do beyond the first one.

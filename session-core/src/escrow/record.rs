@@ -5,7 +5,7 @@ use core::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::types::{Seconds, SlotId, Timestamp, TokenAmount, Wallet};
+use crate::types::{BookingId, Seconds, SlotId, Timestamp, TokenAmount, Wallet};
 
 /// Text that is not one of the three outcomes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -151,6 +151,20 @@ numbered!(
     }
 );
 
+numbered!(
+    /// How far a request has come.
+    RequestStatus {
+        /// There is no such request.
+        None,
+        /// It waits for a host.
+        Open,
+        /// The guest took it back.
+        Cancelled,
+        /// A host took it, which made a slot and its booking.
+        Accepted,
+    }
+);
+
 /// What a host offers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(clippy::exhaustive_structs, reason = "the contract's record is closed")]
@@ -254,4 +268,32 @@ pub struct Terms {
     pub dispute_timeout: Seconds,
     /// What a challenger puts down.
     pub challenge_bond: TokenAmount,
+}
+
+/// What a guest asks for, and has paid already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(clippy::exhaustive_structs, reason = "the contract's record is closed")]
+pub struct Request {
+    /// Which host alone may take it; the zero address where any may.
+    pub host_target: Wallet,
+    /// Who asks.
+    pub guest: Wallet,
+    /// When the session may begin at the earliest.
+    pub window_start: Timestamp,
+    /// When it may begin at the latest.
+    pub window_end: Timestamp,
+    /// How long it is to last, in minutes.
+    pub duration_mins: u32,
+    /// What was paid.
+    pub amount: TokenAmount,
+    /// The last second in which a host may take it.
+    pub expiry: Timestamp,
+    /// How far it has come.
+    pub status: RequestStatus,
+    /// The slot that was made of it; 0 before.
+    pub slot: SlotId,
+    /// The booking that was made of it; 0 before.
+    pub booking: BookingId,
+    /// Who took it; the zero address before.
+    pub host: Wallet,
 }

@@ -15,6 +15,8 @@ pub use ids::{
     TransferId,
 };
 pub use time::Timestamp;
-pub use u256::{BookingId, InvalidU256, SlotId, TokenAmount, U256, U256_DIGITS_MAX, parse_u256};
+pub use u256::{
+    BookingId, InvalidU256, RequestId, SlotId, TokenAmount, U256, U256_DIGITS_MAX, parse_u256,
+};
 pub use units::{Quantity, Sats, Seconds, Unit, UsdcAtomic};
 pub use wallet::{InvalidWallet, Wallet};

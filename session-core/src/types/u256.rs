@@ -113,6 +113,10 @@ contract_number!(
     /// A slot of an escrow contract.
     SlotId
 );
+contract_number!(
+    /// A guest's request for a session, in an escrow contract.
+    RequestId
+);
 
 #[cfg(test)]
 mod tests {
