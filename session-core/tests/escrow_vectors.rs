@@ -119,42 +119,25 @@ fn call(function: &str, args: &[Value]) -> Call {
         ("setHostBasePrice", [price]) => Call::SetHostBasePrice {
             price: parsed(price),
         },
-        (of_one_number, [number]) => match of_one_number {
-            "book" => Call::Book {
-                slot: parsed(number),
-            },
-            "bookings" => Call::Bookings {
-                booking: parsed(number),
-            },
-            "cancelBookingAsGuest" => Call::CancelBookingAsGuest {
-                booking: parsed(number),
-            },
-            "cancelBookingAsHost" => Call::CancelBookingAsHost {
-                booking: parsed(number),
-            },
-            "cancelRequest" => Call::CancelRequest {
-                request: parsed(number),
-            },
-            "cancelSlot" => Call::CancelSlot {
-                slot: parsed(number),
-            },
-            "claimIfUnattested" => Call::ClaimIfUnattested {
-                booking: parsed(number),
-            },
-            "finalize" => Call::Finalize {
-                booking: parsed(number),
-            },
-            "getBooking" => Call::GetBooking {
-                booking: parsed(number),
-            },
-            "getBookingTerms" => Call::GetBookingTerms {
-                booking: parsed(number),
-            },
-            "getSlot" => Call::GetSlot {
-                slot: parsed(number),
-            },
-            other => panic!("a function that this test does not know: {other}"),
-        },
+        (of_one_number, [number]) => {
+            let (booking, slot) = (parsed(number), parsed(number));
+            match of_one_number {
+                "book" => Call::Book { slot },
+                "bookings" => Call::Bookings { booking },
+                "cancelBookingAsGuest" => Call::CancelBookingAsGuest { booking },
+                "cancelBookingAsHost" => Call::CancelBookingAsHost { booking },
+                "cancelRequest" => Call::CancelRequest {
+                    request: parsed(number),
+                },
+                "cancelSlot" => Call::CancelSlot { slot },
+                "claimIfUnattested" => Call::ClaimIfUnattested { booking },
+                "finalize" => Call::Finalize { booking },
+                "getBooking" => Call::GetBooking { booking },
+                "getBookingTerms" => Call::GetBookingTerms { booking },
+                "getSlot" => Call::GetSlot { slot },
+                other => panic!("a function that this test does not know: {other}"),
+            }
+        }
         ("challengeBond", []) => Call::ChallengeBond,
         ("challengeWindow", []) => Call::ChallengeWindow,
         ("disputeTimeout", []) => Call::DisputeTimeout,
@@ -400,18 +383,9 @@ fn what_a_record_shows_has_the_names_of_the_contract() {
 fn statements_hash_sign_and_recover_as_recorded() {
     for case in cases("eip712_mutual_outcome", 6) {
         let id = text(&case["id"]);
-        let names = [
-            "id",
-            "domain",
-            "message",
-            "typehash",
-            "domain_separator",
-            "struct_hash",
-            "digest",
-            "host",
-            "guest",
-        ];
-        let of = members(&case, &names);
+        let hashes = ["typehash", "domain_separator", "struct_hash", "digest"];
+        let others = ["id", "domain", "message", "host", "guest"];
+        let of = members(&case, &[&hashes[..], &others].concat());
         let names = ["name", "version", "chainId", "verifyingContract"];
         let named = members(&of["domain"], &names);
         let names = ["bookingId", "outcome", "metricsHash", "deadline"];
@@ -499,16 +473,9 @@ fn every_end_credits_what_the_chain_credited() {
     for case in cases("payout", 41) {
         let id = text(&case["id"]);
         let (ending, own) = ending(&case);
-        let common = [
-            "id",
-            "kind",
-            "amount",
-            "fee_bps",
-            "late_cancel_penalty_bps",
-            "challenge_bond",
-            "credited",
-        ];
-        let of = members(&case, &[&common, own].concat());
+        let terms = ["fee_bps", "late_cancel_penalty_bps", "challenge_bond"];
+        let common = ["id", "kind", "amount", "credited"];
+        let of = members(&case, &[&terms[..], &common, own].concat());
         let to = members(&of["credited"], &["host", "guest", "treasury"]);
         let terms = Terms {
             fee_bps: parsed(&of["fee_bps"]),

@@ -10,6 +10,7 @@
 //! | [`mod@unit`] | sign-in, access tokens and media as plain functions |
 //! | [`agora`] | the vectors of Agora's media tokens |
 //! | [`livekit`] | the vectors of LiveKit's media tokens |
+//! | [`settlement`] | the vectors of escrows and of what is attested |
 //! | [`select`] | `--only` |
 //! | [`report`] | what is printed |
 //! | [`stores`] | the store of a scenario |
@@ -25,6 +26,7 @@ mod members;
 pub mod report;
 pub mod scenario;
 pub mod select;
+pub mod settlement;
 pub mod shape;
 pub mod stores;
 pub mod unit;

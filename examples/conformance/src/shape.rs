@@ -9,6 +9,7 @@ use crate::case::Case;
 use crate::livekit;
 use crate::report::Difference;
 use crate::scenario;
+use crate::settlement;
 use crate::unit;
 
 /// The longest file that is read, in bytes. The longest known one has 300 kB.
@@ -43,8 +44,16 @@ pub fn cases_of(file: &Value) -> Vec<Case> {
         {
             livekit::cases(top)
         }
+        Value::Object(top)
+            if top
+                .get("format")
+                .is_some_and(|format| *format == settlement::FORMAT) =>
+        {
+            settlement::cases(top)
+        }
         _ => {
-            let why = "neither golden-rooms nor agora-token-vectors/1 nor livekit-vectors/1";
+            let why = "neither golden-rooms nor agora-token-vectors/1 nor livekit-vectors/1 nor \
+                       settlement-vectors/1";
             return vec![Case::of_file(unknown_shape(why))];
         }
     };
@@ -150,6 +159,7 @@ mod tests {
             json!({}),
             json!({"format": "agora-token-vectors/2", "build": []}),
             json!({"format": "livekit-vectors/2", "tokens": []}),
+            json!({"format": "settlement-vectors/2", "abi": []}),
             json!({"format": "golden-duet/1", "scenarios": []}),
             json!({"format": {"schema": "golden-prepaid/1"}, "scenarios": [], "unit": {}}),
             json!({"scenarios": []}),

@@ -11,6 +11,7 @@ use session_conformance::stores::StoreKind;
 const GOLDEN: &str = "misc,auth,jwt,credits,celo,room,meter,signature,agora";
 const AGORA: &str = "build,parse,invalid_build,legacy_006";
 const LIVEKIT: &str = "tokens,verify";
+const SETTLEMENT: &str = "abi,eip712_mutual_outcome,payout";
 
 async fn all_pass(file: &str, only: &str, store: &StoreKind, cases_min: usize) {
     let report = replay(&vectors(file), only, store).await;
@@ -36,6 +37,11 @@ async fn the_vectors_of_agora_tokens_hold() {
 #[tokio::test]
 async fn the_vectors_of_livekit_tokens_hold() {
     all_pass("livekit.json", LIVEKIT, &StoreKind::Memory, 32).await;
+}
+
+#[tokio::test]
+async fn the_vectors_of_escrows_hold() {
+    all_pass("settlement.json", SETTLEMENT, &StoreKind::Memory, 107).await;
 }
 
 #[tokio::test]
