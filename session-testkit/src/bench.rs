@@ -12,6 +12,7 @@ use session_core::service::{ExecuteError, Ports, Worked, beat, work_lane};
 use session_core::types::{Seconds, Timestamp, TransferId, Unit, Wallet};
 
 use crate::entropy::SeededEntropy;
+use crate::escrows::FakeEscrows;
 use crate::fakes::{FakeDispatcher, FakeEffects, FakeNames, FakeVerifications};
 use crate::memory::MemoryStore;
 use crate::time::ManualClock;
@@ -27,6 +28,8 @@ pub struct Bench {
     pub names: Arc<FakeNames>,
     /// Verifications.
     pub verifications: Arc<FakeVerifications>,
+    /// The escrow contracts.
+    pub escrows: Arc<FakeEscrows>,
     /// The outside world.
     pub effects: Arc<FakeEffects>,
 }
@@ -38,6 +41,7 @@ impl Bench {
         let clock = Arc::new(ManualClock::at(Timestamp::from_unix(1_800_000_000)));
         let names = Arc::new(FakeNames::nobody());
         let verifications = Arc::new(FakeVerifications::nobody());
+        let escrows = Arc::new(FakeEscrows::new(clock.clone()));
         let effects = Arc::new(FakeEffects::obliging());
         let ports = Ports {
             store,
@@ -45,6 +49,7 @@ impl Bench {
             entropy: Arc::new(SeededEntropy::new(seed)),
             names: names.clone(),
             verifications: verifications.clone(),
+            escrows: escrows.clone(),
             effects: effects.clone(),
             dispatcher: Arc::new(FakeDispatcher),
             policy: Policy::default(),
@@ -54,6 +59,7 @@ impl Bench {
             clock,
             names,
             verifications,
+            escrows,
             effects,
         }
     }

@@ -75,9 +75,11 @@ pub fn live_seats(world: &World) -> impl Iterator<Item = &Seat> {
         Row::Seat(seat) if seat.is_live() => Some(seat),
         Row::Account(_)
         | Row::Block(_)
+        | Row::BookedSession(_)
         | Row::Chain(_)
         | Row::Challenge(_)
         | Row::Entry(_)
+        | Row::Host(_)
         | Row::Idempotency(_)
         | Row::Intent(_)
         | Row::Revocation(_)

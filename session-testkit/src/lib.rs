@@ -6,6 +6,7 @@
 //! | [`memory`] | the reference store: [`apply`](session_core::changeset::apply) behind a lock |
 //! | [`time`] | the manual clock |
 //! | [`entropy`] | seeded randomness |
+//! | [`escrows`] | a chain of escrow contracts in memory, with the rules of the real ones |
 //! | [`fakes`] | names, verifications, the media vendor; each says in its name that it is none |
 //! | [`mod@bench`] | all of them put together |
 //! | [`invariants`] | what must hold of every history, checked on a world or through reads |
@@ -18,6 +19,7 @@ pub mod bench;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod entropy;
+pub mod escrows;
 pub mod fakes;
 pub mod invariants;
 pub mod memory;

@@ -7,7 +7,7 @@ mod store;
 pub use archive::{Archive, Found, Visitor};
 pub use outside::{
     Answer, Attestation, Clock, Dispatcher, Effects, Entropy, Escrows, Fresh, MutualProof,
-    NameRegistry, Question, Sent, VerificationMirror,
+    NameRegistry, NoEscrows, Question, Sent, VerificationMirror,
 };
 pub use store::{
     BookedSessions, Claim, Claimed, CommitError, CreditEntries, Read, RevokedTokens, RoomEvents,

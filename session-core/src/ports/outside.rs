@@ -8,7 +8,7 @@ use core::num::NonZeroU32;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use super::PortError;
+use super::{PortError, PortErrorKind};
 use crate::escrow::{self, BookingKey, EscrowReading};
 use crate::outbox::{Intent, Outcome};
 use crate::service::Ports;
@@ -170,6 +170,28 @@ pub trait Escrows: Debug + Send + Sync {
     /// Sends an attestation, once, and waits a bounded time for it to be included. May be called
     /// again for the same one: the contract takes the first.
     async fn attest(&self, attestation: &Attestation) -> Sent;
+}
+
+/// A deployment without escrow contracts: whoever asks is told so.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoEscrows;
+
+#[async_trait]
+impl Escrows for NoEscrows {
+    async fn read(&self, _: &BookingKey) -> Result<EscrowReading, PortError> {
+        Err(PortError {
+            port: "chain",
+            kind: PortErrorKind::NotConfigured,
+            detail: "no escrow contract is configured".into(),
+        })
+    }
+
+    async fn attest(&self, _: &Attestation) -> Sent {
+        Sent {
+            transaction: None,
+            trouble: Some("no escrow contract is configured".into()),
+        }
+    }
 }
 
 /// Performs intents. The intent was committed before this is called.

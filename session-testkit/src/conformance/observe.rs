@@ -1,8 +1,11 @@
 //! What the port shows of a state, compared with a world.
 
+use session_core::booking::Party;
 use session_core::changeset::{Changeset, Key, Lane, Row, World, apply};
 use session_core::ledger::Order;
-use session_core::ports::{Claim, Claimed, CreditEntries, Read, RevokedTokens, RoomEvents, Store};
+use session_core::ports::{
+    BookedSessions, Claim, Claimed, CreditEntries, Read, RevokedTokens, RoomEvents, Store,
+};
 use session_core::room::EventNumber;
 use session_core::types::{Id128, RevocationId, Seconds, Timestamp};
 
@@ -31,6 +34,16 @@ pub(super) async fn same_rows(
     for (key, _, row) in world.rows() {
         reads.push(Read::Row(key.clone()));
         match row {
+            Row::BookedSession(session) => {
+                for party in [Party::Host, Party::Guest] {
+                    reads.push(Read::BookedSessionsOf(BookedSessions {
+                        wallet: session.agreement.wallet(party),
+                        status: None,
+                        before: None,
+                        max: u32::MAX,
+                    }));
+                }
+            }
             Row::Challenge(challenge) => reads.push(Read::ChallengesOf(challenge.key.wallet)),
             Row::Room(room) => {
                 reads.push(Read::ActiveRoomOf(room.host));
@@ -55,6 +68,7 @@ pub(super) async fn same_rows(
             Row::Account(_)
             | Row::Block(_)
             | Row::Chain(_)
+            | Row::Host(_)
             | Row::Idempotency(_)
             | Row::Intent(_)
             | Row::Revocation(_)

@@ -10,8 +10,9 @@ use session_core::journal::Block;
 use session_core::outbox::{Intent, IntentClass, IntentState, Outcome};
 use session_core::policy::Policy;
 use session_core::ports::{
-    Claim, Claimed, Clock, CommitError, Dispatcher, Effects, Entropy, NameRegistry, PortError,
-    PortErrorKind, Read, Store, StoreError, StoreErrorKind, StoredRow, VerificationMirror,
+    Claim, Claimed, Clock, CommitError, Dispatcher, Effects, Entropy, NameRegistry, NoEscrows,
+    PortError, PortErrorKind, Read, Store, StoreError, StoreErrorKind, StoredRow,
+    VerificationMirror,
 };
 use session_core::room::{Closing, Departure};
 use session_core::service::{Ports, deliver};
@@ -40,6 +41,7 @@ pub(crate) fn ports_of(hub: &Arc<Hub>, server: usize, policy: Policy) -> Ports {
         entropy: port.clone(),
         names: port.clone(),
         verifications: port.clone(),
+        escrows: Arc::new(NoEscrows),
         effects: port.clone(),
         dispatcher: port,
         policy,
