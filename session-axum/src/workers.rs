@@ -51,8 +51,9 @@ impl Waker {
     }
 
     fn of(&self, lane: Lane) -> Arc<Notify> {
-        let [deliver, expire, rooms, seal, seats] = &self.0;
+        let [attest, deliver, expire, rooms, seal, seats] = &self.0;
         match lane {
+            Lane::Attest => attest.clone(),
             Lane::Deliver => deliver.clone(),
             Lane::Expire => expire.clone(),
             Lane::Rooms => rooms.clone(),

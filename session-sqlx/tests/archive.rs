@@ -491,9 +491,11 @@ fn table_of(row: &Row) -> &'static str {
     match row {
         Row::Account(_) => "account",
         Row::Block(_) => "block",
+        Row::BookedSession(_) => "booked_session",
         Row::Chain(_) => "chain",
         Row::Challenge(_) => "challenge",
         Row::Entry(_) => "journal",
+        Row::Host(_) => "host",
         Row::Idempotency(_) => "idempotency",
         Row::Intent(_) => "intent",
         Row::Revocation(_) => "revocation",

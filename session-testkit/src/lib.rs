@@ -7,6 +7,7 @@
 //! | [`time`] | the manual clock |
 //! | [`entropy`] | seeded randomness |
 //! | [`escrows`] | a chain of escrow contracts in memory, with the rules of the real ones |
+//! | [`escrows`] | a chain of escrow contracts in memory: a fake, with the rules of the real ones |
 //! | [`fakes`] | names, verifications, the media vendor; each says in its name that it is none |
 //! | [`mod@bench`] | all of them put together |
 //! | [`invariants`] | what must hold of every history, checked on a world or through reads |

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use session_axum::{Dispatch, ProcessClock};
 use session_core::policy::Policy;
-use session_core::ports::{Entropy, PortError, PortErrorKind, Store};
+use session_core::ports::{Entropy, NoEscrows, PortError, PortErrorKind, Store};
 use session_core::service::Ports;
 use session_testkit::fakes::{FakeEffects, FakeNames, FakeVerifications};
 
@@ -20,6 +20,7 @@ pub(crate) fn ports(store: Arc<dyn Store>) -> Ports {
         entropy: Arc::new(SystemEntropy),
         names: Arc::new(FakeNames::everybody()),
         verifications: Arc::new(FakeVerifications::everybody()),
+        escrows: Arc::new(NoEscrows),
         effects: Arc::new(FakeEffects::obliging()),
         dispatcher: Arc::new(Dispatch::waiting(DISPATCH_WAIT)),
         policy: Policy::default(),

@@ -23,8 +23,8 @@ use session_core::changeset::{Changeset, Receipt, World, apply};
 use session_core::outbox::{Intent, Outcome};
 use session_core::policy::Policy;
 use session_core::ports::{
-    Claim, Claimed, Clock, CommitError, Dispatcher, Effects, Entropy, NameRegistry, PortError,
-    Read, Store, StoreError, StoredRow, VerificationMirror,
+    Claim, Claimed, Clock, CommitError, Dispatcher, Effects, Entropy, NameRegistry, NoEscrows,
+    PortError, Read, Store, StoreError, StoredRow, VerificationMirror,
 };
 use session_core::room::{CreateRoom, Heartbeat, JoinRoom, LeaveRoom, StayName, Visibility};
 use session_core::service::{Command, Ports, execute};
@@ -41,6 +41,7 @@ fn main() -> Result<(), Failure> {
         entropy: Arc::new(Counting(AtomicU64::new(1))),
         names: outside.clone(),
         verifications: outside.clone(),
+        escrows: Arc::new(NoEscrows),
         effects: outside.clone(),
         dispatcher: outside,
         policy: Policy::default(),
