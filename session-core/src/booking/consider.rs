@@ -421,7 +421,17 @@ impl Looking<'_> {
         } else {
             retry_at
         };
-        let refusal = BookingRefusal::Waiting { reason, retry_at };
+        // Whoever asks by hand knows two reasons (`spec/README.md`, "Manual attestation").
+        let grace_is_over = self.at >= slot.start_time.after(slot.grace());
+        let asked = match (reason, in_progress && grace_is_over) {
+            (_, true) => Waiting::OverlapNotMet,
+            (_, false) if in_progress => Waiting::GraceNotOver,
+            (reason, false) => reason,
+        };
+        let refusal = BookingRefusal::Waiting {
+            reason: asked,
+            retry_at,
+        };
         self.wait(AttemptClass::Waiting(reason), until, refusal)
     }
 

@@ -285,6 +285,8 @@ pub struct BookedSession {
     pub status: BookingStatus,
     /// From when on it can be finalised, where it is attested.
     pub finalizable_at: Option<Timestamp>,
+    /// When it was challenged, where it was.
+    pub disputed_at: Option<Timestamp>,
     /// The host's side.
     pub host: Attendance,
     /// The guest's side.
@@ -318,6 +320,7 @@ impl BookedSession {
             agreement: Agreement::of(reading),
             status: BookingStatus::None,
             finalizable_at: None,
+            disputed_at: None,
             host: Attendance::default(),
             guest: Attendance::default(),
             evidence: Vec::new(),
@@ -336,8 +339,9 @@ impl BookedSession {
     /// Takes over how far the contract is.
     pub(super) fn saw(&mut self, booking: &Booking) {
         self.status = booking.status;
-        let is_attested = booking.finalizable_at != Timestamp::EPOCH;
-        self.finalizable_at = is_attested.then_some(booking.finalizable_at);
+        let told = |at: Timestamp| Some(at).filter(|at| *at != Timestamp::EPOCH);
+        self.finalizable_at = told(booking.finalizable_at);
+        self.disputed_at = told(booking.disputed_at);
     }
 
     /// What is on record of a party.
