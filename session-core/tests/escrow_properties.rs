@@ -327,7 +327,8 @@ proptest! {
     fn a_statement_is_signed_for_one_contract_and_nothing_else(
         said in statement(),
         other in statement(),
-        seed in 1..=255_u8,
+        // Bytes of 255 are beyond the order of the group.
+        seed in 1..=254_u8,
     ) {
         let key = LocalSigner::from_bytes(&[seed; 32]).unwrap();
         let signature = said.sign(&key);
