@@ -173,7 +173,9 @@ mod tests {
         let greatest = U256::MAX.to_string();
         assert_eq!(id(&greatest), Some(greatest.clone()));
         let above = format!("{}6", greatest.strip_suffix('5').unwrap());
-        for text in ["", "  ", "abc", "-1", "+1", "1.5", "0x10", "1e3", "٣", &above] {
+        for text in [
+            "", "  ", "abc", "-1", "+1", "1.5", "0x10", "1e3", "٣", &above,
+        ] {
             assert_eq!(id(text), None, "{text:?}");
         }
         assert_eq!(id(&"0".repeat(257)), None);

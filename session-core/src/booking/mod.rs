@@ -42,7 +42,7 @@ pub use next::{Step, StepKind, next_steps};
 pub use query::{SessionError, host, own_sessions, session};
 pub use session::{
     ATTEMPTS_KEPT_MAX, Agreement, AttachedEvidence, Attempt, AttemptClass, Attendance,
-    BookedSession, EVIDENCE_MAX, EvidenceSource, Party, STAYS_MAX, Settlement,
+    BookedSession, EVIDENCE_MAX, EvidenceSource, STAYS_MAX, Settlement,
 };
 pub use statement::{
     OutcomeStatement, StateOutcome, StatementRefusal, StatementState, statements_of,

@@ -2,8 +2,8 @@
 
 use alloc::vec::Vec;
 
-use super::{BookedSession, BookingPolicy, Party};
-use crate::escrow::{BookingStatus, Capabilities};
+use super::{BookedSession, BookingPolicy};
+use crate::escrow::{BookingStatus, Capabilities, Side};
 use crate::types::{Seconds, Timestamp};
 
 /// What can be done.
@@ -64,7 +64,7 @@ pub struct Step {
 #[must_use]
 pub fn next_steps(
     session: &BookedSession,
-    party: Party,
+    party: Side,
     capabilities: Capabilities,
     policy: &BookingPolicy,
     now: Timestamp,
@@ -78,11 +78,11 @@ pub fn next_steps(
         BookingStatus::Booked => {
             let cutoff = Seconds::new(u64::from(slot.cancel_cutoff_mins).saturating_mul(60));
             let free_until = match party {
-                Party::Host => start.before(second),
-                Party::Guest => start.before(cutoff).min(start.before(second)),
+                Side::Host => start.before(second),
+                Side::Guest => start.before(cutoff).min(start.before(second)),
             };
             steps.push(step(StepKind::Cancel, None, Some(free_until)));
-            if party == Party::Guest {
+            if party == Side::Guest {
                 let until = Some(start.before(second));
                 let from = Some(free_until.after(second));
                 steps.push(step(StepKind::CancelLate, from, until));
@@ -131,7 +131,7 @@ mod tests {
     use super::super::testing::{at, session};
     use super::*;
 
-    fn kinds(party: Party, now: u64, change: impl Fn(&mut BookedSession)) -> Vec<&'static str> {
+    fn kinds(party: Side, now: u64, change: impl Fn(&mut BookedSession)) -> Vec<&'static str> {
         let mut session = session();
         change(&mut session);
         let steps = next_steps(
@@ -148,23 +148,23 @@ mod tests {
     fn what_can_be_done_follows_the_clock() {
         let early_guest = ["cancel", "cancel_late", "join", "claim_unattested"];
         let late = |session: &mut BookedSession| session.agreement.slot.cancel_cutoff_mins = 10;
-        assert_eq!(kinds(Party::Guest, 0, late), early_guest);
+        assert_eq!(kinds(Side::Guest, 0, late), early_guest);
         assert_eq!(
-            kinds(Party::Host, 0, late),
+            kinds(Side::Host, 0, late),
             ["cancel", "join", "claim_unattested"]
         );
         // The session begins at 10,000 and lasts 1,800 seconds.
-        let before_cutoff = kinds(Party::Guest, 9_400, late);
+        let before_cutoff = kinds(Side::Guest, 9_400, late);
         assert_eq!(before_cutoff, early_guest);
         assert_eq!(
-            kinds(Party::Guest, 9_401, late),
+            kinds(Side::Guest, 9_401, late),
             ["cancel_late", "join", "claim_unattested"]
         );
         assert_eq!(
-            kinds(Party::Guest, 10_000, late),
+            kinds(Side::Guest, 10_000, late),
             ["join", "claim_unattested"]
         );
-        assert_eq!(kinds(Party::Host, 11_801, late), ["claim_unattested"]);
+        assert_eq!(kinds(Side::Host, 11_801, late), ["claim_unattested"]);
     }
 
     #[test]
@@ -174,9 +174,9 @@ mod tests {
             session.finalizable_at = Some(at(20_000));
         };
         assert_eq!(
-            kinds(Party::Guest, 19_999, attested),
+            kinds(Side::Guest, 19_999, attested),
             ["challenge", "finalize"]
         );
-        assert_eq!(kinds(Party::Guest, 20_000, attested), ["finalize"]);
+        assert_eq!(kinds(Side::Guest, 20_000, attested), ["finalize"]);
     }
 }
