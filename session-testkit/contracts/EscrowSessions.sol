@@ -46,8 +46,8 @@ abstract contract EscrowSessions is EscrowTreasury {
 
     function cancelSlot(uint256 slotId) external {
         Slot storage slot = slots[slotId];
-        require(msg.sender == slot.host, "NOT_HOST");
         require(slot.status == SlotStatus.Open, "NOT_OPEN");
+        require(msg.sender == slot.host, "NOT_HOST");
         slot.status = SlotStatus.Cancelled;
         emit SessionSlotCancelled(slotId);
     }
@@ -72,7 +72,6 @@ abstract contract EscrowSessions is EscrowTreasury {
         uint48 expiry
     ) external returns (uint256 requestId) {
         require(hostTarget != address(0), "BAD_ADDR");
-        require(amount > 0, "BAD_AMOUNT");
         require(durationMins >= 1 && durationMins <= MAX_DURATION_MINS, "BAD_DURATION");
         require(windowStart <= windowEnd, "BAD_TIME");
         require(block.timestamp <= expiry, "EXPIRED");

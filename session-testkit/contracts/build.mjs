@@ -70,7 +70,11 @@ function code(name, { evm }) {
   if (runtimeBytes > runtimeBytesMax) {
     throw new Error(`${name}: ${runtimeBytes} bytes of code, and ${runtimeBytesMax} are the most`);
   }
-  return { creation: `0x${bytecode.object}`, runtime: `0x${deployedBytecode.object}` };
+  // The code that stays is the end of the code that makes it.
+  if (!bytecode.object.endsWith(deployedBytecode.object)) {
+    throw new Error(`${name}: the deployed code is no part of the creating code`);
+  }
+  return { runtimeBytes, creation: bytecode.object };
 }
 
 function artefact(name) {
@@ -87,7 +91,9 @@ function artefact(name) {
     constructor: abi.find(({ type }) => type === 'constructor')?.inputs.map(parameter) ?? [],
     events: abi.filter(({ type }) => type === 'event').map(event).sort(),
     functions: evm.methodIdentifiers,
-    storage: Object.fromEntries(storageLayout.storage.map(({ label, slot }) => [label, slot])),
+    storage: Object.fromEntries(
+      storageLayout.storage.map(({ label, slot }) => [label, Number(slot)]),
+    ),
     normal: code(name, contract),
     stripped: code(name, stripped),
   };
@@ -109,9 +115,8 @@ for (const name of names) {
   const path = new URL(`${name}.json`, folder);
   const made = artefact(name);
   const text = `${JSON.stringify(made, null, 1)}\n`;
-  const bytes = (made.normal.runtime.length - 2) / 2;
-  const bytesStripped = (made.stripped.runtime.length - 2) / 2;
-  console.log(`${name}: ${bytes} bytes of code, ${bytesStripped} stripped`);
+  const { normal, stripped } = made;
+  console.log(`${name}: ${normal.runtimeBytes} bytes of code, ${stripped.runtimeBytes} stripped`);
   if (!check) {
     writeFileSync(path, text);
     continue;
