@@ -19,6 +19,7 @@
 )]
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use serde::Deserialize;
 use session_core::escrow::Capabilities;
@@ -82,28 +83,39 @@ impl Contract {
         }
     }
 
-    /// What was compiled of it.
+    /// What was compiled of it. Read once.
     #[must_use]
-    pub fn artefact(self, build: Build) -> Artefact {
+    pub fn artefact(self, build: Build) -> &'static Artefact {
+        static ALL: LazyLock<BTreeMap<(Contract, Build), Artefact>> = LazyLock::new(|| {
+            let all = Contract::ALL.into_iter().flat_map(Contract::read);
+            all.map(|it| ((it.contract, it.build), it)).collect()
+        });
+        &ALL[&(self, build)]
+    }
+
+    /// Both builds.
+    fn read(self) -> [Artefact; 2] {
         let file: File = serde_json::from_str(self.text()).expect("an artefact");
-        let code = match build {
-            Build::Normal => file.normal,
-            Build::Stripped => file.stripped,
-        };
         let functions = file.functions.into_iter().map(|(signature, selector)| {
             let selector = decode_hex_array(&selector).expect("four bytes");
             (signature, selector)
         });
-        Artefact {
+        let functions: BTreeMap<_, _> = functions.collect();
+        [
+            (Build::Normal, file.normal),
+            (Build::Stripped, file.stripped),
+        ]
+        .map(|(build, code)| Artefact {
             contract: self,
             build,
             init_code: decode_hex(&code.creation).expect("bytes"),
             runtime_bytes: code.runtime_bytes,
-            constructor: file.constructor,
-            functions: functions.collect(),
-            events: file.events,
-            storage: file.storage,
-        }
+            constructor: file.constructor.clone(),
+            functions: functions.clone(),
+            events: file.events.clone(),
+            storage: file.storage.clone(),
+            sources: file.sources.clone(),
+        })
     }
 
     const fn text(self) -> &'static str {
@@ -156,6 +168,8 @@ pub struct Artefact {
     pub events: Vec<String>,
     /// Where each of its variables begins in its storage.
     pub storage: BTreeMap<String, u64>,
+    /// The files that it was compiled from, each with its SHA-256 in hex.
+    pub sources: BTreeMap<String, String>,
 }
 
 impl Artefact {
@@ -212,7 +226,7 @@ impl EscrowSettings {
     /// constructor refuses what is beyond its limits.
     #[must_use]
     pub fn init_code(&self, contract: Contract, build: Build) -> Vec<u8> {
-        let mut code = contract.artefact(build).init_code;
+        let mut code = contract.artefact(build).init_code.clone();
         code.extend(self.words().into_iter().flatten());
         code
     }
@@ -255,6 +269,7 @@ struct File {
     events: Vec<String>,
     functions: BTreeMap<String, String>,
     storage: BTreeMap<String, u64>,
+    sources: BTreeMap<String, String>,
     normal: Code,
     stripped: Code,
 }

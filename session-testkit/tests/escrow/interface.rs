@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use revm::primitives::U256;
+use session_core::crypto::sha256;
 use session_core::types::encode_hex;
 use session_testkit::contracts::{Build, Contract};
 
@@ -139,8 +140,8 @@ fn an_escrow_has_the_events_of_its_interface() {
         wanted.insert(format!("{name}({})", types.collect::<Vec<_>>().join(",")));
     }
     for contract in Contract::ESCROWS {
-        let events = contract.artefact(Build::Normal).events;
-        let had: BTreeSet<_> = events.into_iter().collect();
+        let events = &contract.artefact(Build::Normal).events;
+        let had: BTreeSet<_> = events.iter().cloned().collect();
         let lacking: Vec<_> = wanted.difference(&had).collect();
         assert!(lacking.is_empty(), "{contract:?}: {lacking:?}");
     }
@@ -154,6 +155,20 @@ fn a_contract_is_small_enough_for_every_chain() {
             let bytes = artefact.runtime_bytes;
             assert!(bytes > 0 && bytes <= 24_576, "{contract:?}: {bytes}");
             println!("{} {build:?}: {bytes} bytes", contract.name());
+        }
+    }
+}
+
+/// `build.mjs --check` compiles anew; this tells without a compiler that somebody forgot to.
+#[test]
+fn an_artefact_is_of_the_sources_beside_it() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("contracts");
+    for contract in Contract::ALL {
+        let sources = &contract.artefact(Build::Normal).sources;
+        assert!(sources.contains_key(&format!("{}.sol", contract.name())));
+        for (file, hash) in sources {
+            let source = std::fs::read(folder.join(file)).unwrap();
+            assert_eq!(encode_hex(&sha256(&source)), *hash, "{file}: run build.mjs");
         }
     }
 }

@@ -22,6 +22,7 @@ mod payouts;
 mod recorded;
 mod requests;
 mod solvency;
+mod steps;
 mod surroundings;
 mod twins;
 mod vectors;

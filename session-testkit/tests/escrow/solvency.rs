@@ -9,8 +9,9 @@ use proptest::test_runner::{FileFailurePersistence, TestRunner};
 use revm::primitives::U256;
 use session_testkit::contracts::Contract;
 
-use super::abi::Word;
-use super::walk::{Kind, Step, Walk, steps};
+use super::abi::{Word, address};
+use super::steps::{Kind, Step, steps};
+use super::walk::Walk;
 use super::world::{ATTESTED, BOOKED, DISPUTED, OWNER, RESOLVED, STRANGER};
 
 /// How many steps a walk has.
@@ -105,7 +106,7 @@ fn drain(walk: &mut Walk) {
     for id in 1..bookings {
         let id = id.word();
         let booking = world.booking(id);
-        let guest = super::abi::address(booking.0[1]);
+        let guest = address(booking.0[1]);
         if booking.status() == BOOKED {
             world
                 .call(guest, "claimIfUnattested(uint256)", &[id])
@@ -123,7 +124,7 @@ fn drain(walk: &mut Walk) {
     for id in 1..requests {
         let request = world.read("getRequest(uint256)", &[id.word()]);
         if request[7] == 1.word() {
-            let guest = super::abi::address(request[1]);
+            let guest = address(request[1]);
             world
                 .call(guest, "cancelRequest(uint256)", &[id.word()])
                 .unwrap();

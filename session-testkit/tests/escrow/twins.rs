@@ -51,7 +51,7 @@ impl Twins {
     }
 
     pub(crate) fn deploy(&mut self, from: Address, contract: Contract) -> Address {
-        let code = |build| contract.artefact(build).init_code;
+        let code = |build| contract.artefact(build).init_code.clone();
         let normal = self.normal.deploy(from, code(Build::Normal));
         let stripped = self.stripped.deploy(from, code(Build::Stripped));
         assert_eq!(normal.created, stripped.created);
