@@ -25,6 +25,7 @@ mod solvency;
 mod steps;
 mod surroundings;
 mod twins;
+mod understood;
 mod vectors;
 mod walk;
 mod windows;

@@ -107,15 +107,21 @@ fn settle(world: &mut World, booking: U256, case: &Value) {
     }
 }
 
+/// A world in which a booking came to its end as the case says, and the booking.
+pub(crate) fn settled(contract: Contract, case: &Value) -> (World, U256) {
+    let mut world = world_of(contract, case);
+    let booking = booked(&mut world, word(&case["amount"]));
+    settle(&mut world, booking, case);
+    (world, booking)
+}
+
 #[test]
 fn every_end_credits_what_the_vectors_say() {
     let cases = section("payout");
     assert_eq!(cases.len(), 41);
     for contract in Contract::ESCROWS {
         for (id, case) in &cases {
-            let mut world = world_of(contract, case);
-            let booking = booked(&mut world, word(&case["amount"]));
-            settle(&mut world, booking, case);
+            let (mut world, _) = settled(contract, case);
             let credited = &case["credited"];
             let wanted = ["host", "guest", "treasury"].map(|who| word(&credited[who]));
             assert_eq!(world.credits(), wanted, "{contract:?} {id}");

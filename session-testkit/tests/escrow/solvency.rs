@@ -19,7 +19,7 @@ const STEPS: std::ops::RangeInclusive<usize> = 1..=60;
 /// As many as it takes to go everywhere.
 const LONG: std::ops::RangeInclusive<usize> = 60..=60;
 
-fn config() -> ProptestConfig {
+pub(crate) fn config() -> ProptestConfig {
     let default = ProptestConfig::default();
     let is_asked = std::env::var_os("PROPTEST_CASES").is_some();
     ProptestConfig {
