@@ -16,9 +16,10 @@ fn world_of(contract: Contract, case: &Value) -> World {
         settings.late_cancel_penalty_bps = word(&case["late_cancel_penalty_bps"]).to();
         settings.challenge_bond = TokenAmount::new(word(&case["challenge_bond"]));
     });
-    let (host, guest) = (world.host, world.guest);
-    world.fund(guest, word(&case["amount"]));
-    world.fund(host, word(&case["challenge_bond"]));
+    for party in [world.host, world.guest] {
+        world.fund(party, word(&case["amount"]));
+        world.fund(party, word(&case["challenge_bond"]));
+    }
     world
 }
 

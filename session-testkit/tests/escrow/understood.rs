@@ -92,8 +92,8 @@ fn the_contract_and_the_core_understand_each_other() {
     let slot = read_booking.slot;
     let read_slot: Slot = read(&mut world, &Call::GetSlot { slot });
     assert_eq!(read_slot.host, host);
-    assert_eq!(read_slot.start_time.get(), START);
-    assert_eq!(read_slot.end().get(), Plan::USUAL.end());
+    assert_eq!(read_slot.start_time, Timestamp::from_unix(START));
+    assert_eq!(read_slot.end(), Timestamp::from_unix(Plan::USUAL.end()));
     let oracle: Wallet = read(&mut world, &Call::Oracle);
     assert_eq!(oracle, wallet(ORACLE));
     let terms: Terms = read(&mut world, &Call::GetBookingTerms { booking });
@@ -142,7 +142,7 @@ fn the_contract_and_the_core_understand_each_other() {
     );
     let attested: Booking = read(&mut world, &Call::GetBooking { booking });
     assert_eq!(attested.status, BookingStatus::Attested);
-    assert_eq!(attested.attested_at, Timestamp::new(START));
+    assert_eq!(attested.attested_at, Timestamp::from_unix(START));
 
     let done = send(&mut world, STRANGER, &Call::Finalize { booking });
     let ending = Ending::Final(Outcome::Completed);
@@ -151,7 +151,7 @@ fn the_contract_and_the_core_understand_each_other() {
         events(&world, &done),
         [Event::Finalized {
             booking,
-            final_outcome: outcome,
+            outcome,
             host_paid: paid.host,
             guest_refund: paid.guest,
             fee_paid: paid.treasury,
