@@ -21,12 +21,12 @@ async fn all_pass(file: &str, only: &str, store: &StoreKind, cases_min: usize) {
 
 #[tokio::test]
 async fn the_recorded_exchanges_hold_on_memory() {
-    all_pass("golden-rooms.json", GOLDEN, &StoreKind::Memory, 58).await;
+    all_pass("golden-rooms.json", GOLDEN, &StoreKind::Memory, 85).await;
 }
 
 #[tokio::test]
 async fn the_recorded_exchanges_hold_on_sqlite() {
-    all_pass("golden-rooms.json", GOLDEN, &StoreKind::Sqlite, 58).await;
+    all_pass("golden-rooms.json", GOLDEN, &StoreKind::Sqlite, 85).await;
 }
 
 #[tokio::test]

@@ -285,6 +285,8 @@ impl Chain {
         } else {
             FakeEscrows::new(clock)
         };
+        // The recorded chain had no windows: the server's own checks are what was recorded.
+        escrows.set_lenient(true);
         if profile == Profile::NoKey {
             escrows.set_attester(None);
         }
