@@ -131,6 +131,7 @@ impl Command for AttachEvidence {
             by,
             at,
         });
+        session.watch(at, &cx.policy.bookings);
         let mut draft = Draft::new();
         draft.journal(
             at,

@@ -10,9 +10,8 @@ use session_core::journal::Block;
 use session_core::outbox::{Intent, IntentClass, IntentState, Outcome};
 use session_core::policy::Policy;
 use session_core::ports::{
-    Claim, Claimed, Clock, CommitError, Dispatcher, Effects, Entropy, NameRegistry, NoEscrows,
-    PortError, PortErrorKind, Read, Store, StoreError, StoreErrorKind, StoredRow,
-    VerificationMirror,
+    Claim, Claimed, Clock, CommitError, Dispatcher, Effects, Entropy, NameRegistry, PortError,
+    PortErrorKind, Read, Store, StoreError, StoreErrorKind, StoredRow, VerificationMirror,
 };
 use session_core::room::{Closing, Departure};
 use session_core::service::{Ports, deliver};
@@ -41,7 +40,7 @@ pub(crate) fn ports_of(hub: &Arc<Hub>, server: usize, policy: Policy) -> Ports {
         entropy: port.clone(),
         names: port.clone(),
         verifications: port.clone(),
-        escrows: Arc::new(NoEscrows),
+        escrows: port.clone(),
         effects: port.clone(),
         dispatcher: port,
         policy,
@@ -49,8 +48,8 @@ pub(crate) fn ports_of(hub: &Arc<Hub>, server: usize, policy: Policy) -> Ports {
 }
 
 /// Every port at once.
-struct Port {
-    hub: Arc<Hub>,
+pub(super) struct Port {
+    pub(super) hub: Arc<Hub>,
     server: usize,
 }
 
@@ -212,7 +211,7 @@ impl Dispatcher for Port {
 }
 
 impl Port {
-    async fn slowly(&self) {
+    pub(super) async fn slowly(&self) {
         let seconds = self.hub.lock().choices.between(1, SLOW_MAX_SECONDS);
         self.hub.sleep(seconds).await;
     }
@@ -449,7 +448,7 @@ fn unavailable(why: &str) -> StoreError {
     }
 }
 
-fn unavailable_port(port: &'static str) -> PortError {
+pub(super) fn unavailable_port(port: &'static str) -> PortError {
     PortError {
         port,
         kind: PortErrorKind::Unavailable,
