@@ -5,7 +5,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use session_core::attestation::Done;
 use session_core::changeset::{Changeset, Expect, Fact, Key, Receipt, Rejection, Row, Write};
+use session_core::escrow;
 use session_core::journal::Block;
 use session_core::outbox::{Intent, IntentClass, IntentState, Outcome};
 use session_core::policy::Policy;
@@ -316,6 +318,23 @@ impl Inner {
                     Closing::HostLeft => "a room closed when its host was gone",
                     Closing::Unjoined => "a room closed that nobody had joined",
                 }),
+                Fact::SessionDecided { outcome, round, .. } => {
+                    if *round > 1 {
+                        self.reach("a decision was sent anew");
+                    }
+                    self.reach(match outcome {
+                        escrow::Outcome::Completed => "a session was completed",
+                        escrow::Outcome::NoShowGuest => "a guest did not show",
+                        escrow::Outcome::NoShowHost => "a host did not show",
+                    });
+                }
+                Fact::SessionMissed { .. } => self.reach("a window was missed"),
+                Fact::SessionSettled { done, .. } => self.reach(match done {
+                    Done::AlreadyAttested => "a session was attested by another",
+                    Done::AlreadySettled => "a session ended without an attestation",
+                    Done::BookingNotFound => "a booking was gone",
+                    Done::Submitted => "an attestation was confirmed",
+                }),
                 _ => {}
             }
         }
@@ -323,6 +342,12 @@ impl Inner {
             self.reach_sealed(block);
         }
         for write in &changeset.rows {
+            if let Write::Update(Row::BookedSession(session)) = write
+                && session.mutual_failed
+                && session.decision.is_none()
+            {
+                self.reach("the contract did not take what both parties signed");
+            }
             if let Write::Update(Row::Intent(intent)) = write
                 && intent.state == IntentState::Failed
             {

@@ -77,10 +77,18 @@ impl Bookings {
 
 const POINTS: &[&str] = &[
     "a booking was cancelled on the chain",
+    "a decision was sent anew",
+    "a guest did not show",
+    "a host did not show",
     "a booking was taken on record that nobody had come to",
     "a manual attestation came too early",
     "a manual attestation decided",
     "a manual attestation met another",
+    "a session ended without an attestation",
+    "a session was attested by another",
+    "a session was completed",
+    "a window was missed",
+    "an attestation was confirmed",
     "a party came before the doors opened",
     "a party came to a session that was over",
     "a party's statement came after the decision",
@@ -91,6 +99,7 @@ const POINTS: &[&str] = &[
     "both parties signed different outcomes",
     "both parties signed the same outcome",
     "somebody proved its life who was not in",
+    "the contract did not take what both parties signed",
 ];
 
 impl System for Bookings {
