@@ -356,6 +356,7 @@ impl Escrows for Port {
             });
             reading
         });
+        self.hub.lock().tell(&read);
         self.hub.pause_after().await;
         read
     }
@@ -397,6 +398,7 @@ impl Escrows for Port {
         };
         let sent = contract.attest(attestation).await;
         self.hub.lock().hear_chains();
+        self.hub.lock().tell(&sent);
         self.hub.pause_after().await;
         sent
     }

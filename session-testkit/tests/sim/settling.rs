@@ -51,7 +51,18 @@ fn settled(ended: &Ended<'_>, booked: &Booked) -> Result<(), String> {
     let mut bench = Bench::new(store.clone(), 9);
     bench.ports.escrows = chains.of(&booked.key);
     let due = booked.slot.end().after(Seconds::new(60));
+    let is_open = || {
+        let world = store.world();
+        world.rows().any(|(_, _, row)| match row {
+            Row::BookedSession(session) => !session.settlement.is_terminal(),
+            Row::Intent(intent) => !intent.is_settled(),
+            _ => false,
+        })
+    };
     for wait in [31, 62, 93, 124] {
+        if !is_open() {
+            break;
+        }
         for clock in [&bench.clock, chains.clock()] {
             clock.set(due.after(Seconds::new(wait + 30)));
         }
@@ -108,15 +119,21 @@ fn tried(name: &str, tasks: &dyn Fn(BookingKey) -> Vec<Step>, deaths_max: usize,
         model.bookings = vec![booked];
         model.fates = FATES.to_vec();
         model.deaths_max = deaths_max;
+        model.merges = true;
         model.passes = passes.iter().copied().map(Seconds::new).collect();
-        model.invariants.extend(invariants::of_bookings());
+        // What must hold of rows alone is asked at the end of each history.
+        model.invariants = invariants::of_bookings();
         model
     };
     let world = stage.world();
     let judge = |ended: &Ended<'_>| settled(ended, &booked);
     let started = std::time::Instant::now();
     let explored = explore(&model, &honest(&world), &judge, RUNS_MAX);
-    println!("{:?}", started.elapsed());
+    println!(
+        "{name}: {} states, {:?}",
+        explored.states,
+        started.elapsed()
+    );
     assert_clean(name, &explored);
 }
 
@@ -129,19 +146,28 @@ fn manual(server: usize, key: BookingKey) -> Step {
 fn a_worker_and_a_manual_attestation() {
     let tasks = |key| vec![Step::Sweep(0, LANES), manual(1, key)];
     tried("a worker and a manual attestation", &tasks, 0, &[]);
+}
+
+#[test]
+fn a_worker_and_a_manual_attestation_and_a_crash() {
+    let tasks = |key| vec![Step::Sweep(0, LANES), manual(1, key)];
     tried("a worker and a manual attestation, a crash", &tasks, 1, &[]);
 }
 
 #[test]
 fn two_workers_and_one_booking() {
     let tasks = |_| vec![Step::Sweep(0, LANES), Step::Sweep(1, LANES)];
-    tried("two workers", &tasks, 0, &[]);
     tried("two workers, a crash", &tasks, 1, &[]);
+}
+
+#[test]
+fn two_workers_and_a_lease_that_runs_out() {
+    let tasks = |_| vec![Step::Sweep(0, LANES), Step::Sweep(1, LANES)];
     tried("two workers, a lease that runs out", &tasks, 0, &[30]);
 }
 
 #[test]
 fn two_manual_attestations() {
     let tasks = |key| vec![manual(0, key), manual(1, key)];
-    tried("two manual attestations, a crash", &tasks, 1, &[]);
+    tried("two manual attestations", &tasks, 0, &[]);
 }
