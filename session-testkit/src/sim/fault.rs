@@ -126,6 +126,14 @@ impl Fault {
         Self::ChainSlow,
         Self::OracleRotated,
     ];
+
+    /// What can befall an attestation.
+    const OF_ATTESTATIONS: &[Self] = &[
+        Self::ChainAnswerLost,
+        Self::ChainDropped,
+        Self::ChainLate,
+        Self::ChainRefused,
+    ];
 }
 
 /// How likely each fault is, in thousandths; zero for those that this run does without.
@@ -160,7 +168,10 @@ impl Chances {
                     &[4, 3, 2, 1]
                 });
                 if rates[rate] > 0 {
-                    self.0.insert(fault, rates[rate]);
+                    // A booking is attested once: what can befall that alone comes more often.
+                    let is_rare = Fault::OF_ATTESTATIONS.contains(&fault);
+                    let times = if is_rare { 8 } else { 1 };
+                    self.0.insert(fault, times * rates[rate]);
                 }
             }
         }

@@ -190,8 +190,15 @@ impl Run {
             1 => self.request(),
             2 => {
                 let spans = [1, 2, 4, 9, 20, 31, 46, 92, 125];
-                let weights = [30, 16, 12, 10, 8, 6, 4, 2, 1];
-                let span = spans[self.hub.lock().choices.weighted(&weights)];
+                let mut inner = self.hub.lock();
+                // Where windows close, servers have to get something done in between.
+                let weights = if inner.chains.is_some() {
+                    [30, 16, 12, 8, 5, 2, 1, 0, 0]
+                } else {
+                    [30, 16, 12, 10, 8, 6, 4, 2, 1]
+                };
+                let span = spans[inner.choices.weighted(&weights)];
+                drop(inner);
                 self.pass(span);
                 self.look_for_work(60);
             }

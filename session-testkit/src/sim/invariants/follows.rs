@@ -371,7 +371,10 @@ impl Invariant for Follows {
                 let dead = self.dead_since.take().map(|since| (since, truth.now));
                 self.dead.extend(dead);
             }
-            Seen::Alive(false) => self.dead_since = Some(truth.now),
+            // Before the first beat there is nothing by which a gap could show.
+            Seen::Alive(false) => {
+                self.dead_since = last_beat(truth.world).map(|_| truth.now);
+            }
             Seen::Asked { task, request } => self.asked(*task, request),
             Seen::ChainRead { by, key, reading } => {
                 self.told.insert((by.task, *key), reading.chain_now);

@@ -116,8 +116,11 @@ impl System for Bookings {
         if choices.chance(300) {
             scenery.policy.bookings.full_metrics = true;
         }
+        if choices.chance(500) {
+            scenery.policy.bookings.join_before_seconds = Seconds::new(60);
+        }
         let forced = if choices.chance(150) { 1 } else { 0 };
-        let sessions = 1 + choices.below(4);
+        let sessions = 1 + choices.below(3);
         for n in 1..=sessions {
             let session = self.draw(n, forced, choices, scenery);
             let slot = &session.booked.slot;
@@ -236,10 +239,10 @@ impl Bookings {
             manner: manners[choices.weighted(&[3, 3, 2])],
             is_in: false,
         });
-        let start = scenery.begin.after(Seconds::new(choices.between(20, 700)));
+        let start = scenery.begin.after(Seconds::new(choices.between(20, 120)));
         let minutes = |choices: &mut Choices, among: &[u32]| *choices.pick(among).unwrap_or(&1);
-        let duration_mins = minutes(choices, &[4, 8, 12, 1, 2]);
-        let grace_mins = minutes(choices, &[10, 15, 20, duration_mins + 2, 5, 3, 2, 1, 0]);
+        let duration_mins = minutes(choices, &[10, 6, 15, 2, 1]);
+        let grace_mins = minutes(choices, &[10, 5, 15, duration_mins + 2, 3, 1, 0]);
         let min_overlap_mins = minutes(choices, &[1, 0, duration_mins / 2, duration_mins]);
         let deadlines = [3_600, 60, 240, 900];
         let number = u64::try_from(n).unwrap_or(1);
