@@ -24,6 +24,8 @@ pub(crate) struct HostAnswer {
 refusals!(HostRefusals: [READ]);
 
 /// Whether one takes bookings oneself
+///
+/// A wish that pages show; the contract does not know it.
 #[utoipa::path(
     get, path = "/hosts/me", tag = "sessions", operation_id = "own_availability",
     security(("access_token" = [])),
@@ -45,6 +47,8 @@ pub(crate) struct HostRequest {
 refusals!(SetHostRefusals: [COMMAND]);
 
 /// Say whether one takes bookings
+///
+/// A wish that pages show; the contract does not know it.
 #[utoipa::path(
     put, path = "/hosts/me", tag = "sessions", operation_id = "set_availability",
     params(Once), security(("access_token" = [])),

@@ -412,7 +412,7 @@ struct StepView {
     until: Option<u64>,
 }
 
-refusals!(SessionRefusals: [READ, CHAIN], BookingNotFound, InvalidBookingId);
+refusals!(SessionRefusals: [READ, CHAIN], BookingNotFound, InvalidBookingId, UnknownMember);
 
 /// Everything about a booked session
 ///
@@ -459,7 +459,7 @@ pub(crate) async fn timeline(
     }))
 }
 
-refusals!(BundleRefusals: [READ, CHAIN], BookingNotFound, InvalidBookingId);
+refusals!(BundleRefusals: [READ, CHAIN], BookingNotFound, InvalidBookingId, UnknownMember);
 
 /// A booked session as a document that anybody can check
 ///

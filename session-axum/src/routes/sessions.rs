@@ -140,6 +140,7 @@ pub(crate) async fn join(
     headers: HeaderMap,
     body: RawBody,
 ) -> Result<Json<JoinSessionAnswer>, Problem> {
+    let bookings = app.bookings()?;
     let members = body.members(&["booking_id", "escrow"])?;
     let id = members.text_or_number("booking_id")?;
     let id = id.ok_or(Problem::new(Code::MissingBookingId))?;
@@ -147,7 +148,7 @@ pub(crate) async fn join(
     let command = JoinSession {
         key,
         wallet,
-        channel: app.bookings()?.channel(&key),
+        channel: bookings.channel(&key),
     };
     let joined = run_again("session.join", &command, wallet, &body, &headers, &app).await?;
     Ok(Json(JoinSessionAnswer {
@@ -226,6 +227,9 @@ refusals!(StatsRefusals: [READ, CHAIN],
     BookingNotFound, InvalidBookingId, NotParticipant, SessionNotFound, SlotNotFound);
 
 /// Who came, and for how long both were there
+///
+/// For host and guest. Times are of the first join and of the last leave; the overlap is counted
+/// within the session alone.
 #[utoipa::path(
     get, path = "/session/{id}/stats", tag = "sessions", operation_id = "session_stats",
     params(("id" = schema::BookingId, Path), AtEscrow), security(("access_token" = [])),
@@ -280,7 +284,7 @@ pub(crate) struct PresenceAnswer {
 }
 
 refusals!(PresenceRefusals: [COMMAND, CHAIN],
-    BookingNotFound, InvalidBookingId, NotInSession, SessionHasEnded, SlotNotFound);
+    BookingNotFound, InvalidBookingId, NotInSession, SessionHasEnded, SlotNotFound, UnknownMember);
 
 /// Prove that one is still there
 ///
