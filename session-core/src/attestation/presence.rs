@@ -195,7 +195,10 @@ fn union(mut pieces: Vec<Interval>) -> Vec<Interval> {
 
 /// What remains of a union outside the outages.
 fn cut(union: &[Interval], outages: &[Span]) -> Vec<Interval> {
-    let mut outages: Vec<Span> = outages.to_vec();
+    // Whoever checks a document has no word on its outages: one that ends before it begins must not
+    // make presence out of nothing.
+    let is_some = |outage: &&Span| outage.from < outage.to;
+    let mut outages: Vec<Span> = outages.iter().filter(is_some).copied().collect();
     outages.sort_unstable();
     let mut rest = Vec::with_capacity(union.len());
     let mut first_later = 0;
