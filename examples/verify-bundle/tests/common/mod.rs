@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 fn folder() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -13,9 +14,11 @@ fn folder() -> &'static Path {
 pub(crate) struct Kept(PathBuf);
 
 impl Kept {
-    /// Its name has to be the test's own.
+    /// Its name tells the test.
     pub(crate) fn new(name: &str, text: &str) -> Self {
-        let name = format!("verify-bundle-{}-{name}.json", std::process::id());
+        static FILES: AtomicU32 = AtomicU32::new(0);
+        let (process, n) = (std::process::id(), FILES.fetch_add(1, Ordering::Relaxed));
+        let name = format!("verify-bundle-{process}-{n}-{name}.json");
         let path = std::env::temp_dir().join(name);
         std::fs::write(&path, text).expect("a temporary file");
         Self(path)
