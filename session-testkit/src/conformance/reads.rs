@@ -12,10 +12,11 @@ use session_core::room::{
 };
 use session_core::types::{Seconds, Timestamp};
 
+use super::bookings::booked_of;
 use super::broken::{Broken, same};
 use super::rows::{
-    answer, at, challenge, connection, entry, gone, inserting, intent, nonce, room, room_id,
-    sealing, seat, service, spendable, wallet,
+    answer, at, booked, challenge, connection, entry, gone, host, inserting, intent, nonce, room,
+    room_id, sealing, seat, service, spendable, wallet,
 };
 use super::stage::{Stage, stored};
 
@@ -33,14 +34,17 @@ pub(super) async fn what_is_not_there_is_an_empty_list(stage: &Stage) -> Result<
     let reads = [
         Read::ActiveOpenRooms(50),
         Read::ActiveRoomOf(wallet(1)),
+        booked_of(1, None, None, 50),
         Read::ChallengesOf(wallet(1)),
         Read::LiveSeatOf(wallet(1)),
         Read::LiveSeatsIn(room_id(1)),
         Read::Row(Key::Account(spendable(1))),
         Read::Row(sealing(1, []).key()),
+        Read::Row(booked(1).key()),
         Read::Row(Key::Chain(())),
         Read::Row(challenge(1).key()),
         Read::Row(entry(1).key()),
+        Read::Row(host(1).key()),
         Read::Row(answer(1).key()),
         Read::Row(intent(1).key()),
         Read::Row(Key::Room(room_id(1))),
