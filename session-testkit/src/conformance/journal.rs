@@ -1,26 +1,21 @@
 //! C13, and what other promises say of the journal: entries, blocks, and the chain.
 
-use session_core::attestation::Done;
-use session_core::booking::EvidenceSource;
 use session_core::changeset::{
     Changeset, Entry, Expect, Fact, Fence, Key, Record, Rejection, Write,
 };
-use session_core::escrow::{BookingKey, Outcome};
 use session_core::journal::{Block, BlockNumber, Chain};
 use session_core::ledger::Action;
 use session_core::ports::{Read, StoredRow};
 use session_core::room::{Closing, Departure, Visibility};
-use session_core::types::{
-    BookingId, ChainId, EntryId, EvidenceId, Id128, Seconds, Timestamp, U256, Word,
-};
+use session_core::types::{ChainId, EntryId, Id128, Seconds, Timestamp};
 
 use super::broken::{Broken, same};
 use super::isolation::{RIVALS, one_wins};
 use super::rows::{
-    at, at_version, booking_key, both, chain, challenge, connection, deleting, entry, grant,
-    inserting, plain, relying, room_id, sealing, spendable, telling, transfer, transferring,
-    updating, wallet,
+    at, at_version, both, chain, challenge, connection, deleting, entry, grant, inserting, plain,
+    relying, room_id, sealing, spendable, telling, transfer, transferring, updating, wallet,
 };
+use super::sessions::told_of_sessions;
 use super::stage::{MALFORMED, Stage, stored};
 
 /// What is in no block, oldest first.
@@ -43,16 +38,7 @@ pub(super) async fn an_entry_comes_back_as_it_was(stage: &Stage) -> Result<(), B
     let pending = Action::Pending { deadline: at(1100) };
     let mut moved = transfer("told", spendable(1), super::rows::revenue(), 9);
     moved.action = pending;
-    let booking = BookingKey {
-        booking: BookingId::new(U256::MAX),
-        ..booking_key(1)
-    };
     let facts = [
-        Fact::EvidenceAttached {
-            booking,
-            evidence: EvidenceId::from_bytes([0xff; 16]),
-            by: EvidenceSource::Service,
-        },
         Fact::Joined {
             connection: by,
             room,
@@ -67,13 +53,6 @@ pub(super) async fn an_entry_comes_back_as_it_was(stage: &Stage) -> Result<(), B
             why: Departure::RoomClosed,
             charged: Seconds::new(i64::MAX.unsigned_abs()),
         },
-        Fact::OutcomeStated {
-            booking,
-            wallet,
-            outcome: Outcome::NoShowGuest,
-            metrics_hash: Word::new([0xff; 32]),
-            deadline: i64::MAX.unsigned_abs(),
-        },
         Fact::Outage {
             from: Timestamp::EPOCH,
             to: Timestamp::MAX,
@@ -87,34 +66,6 @@ pub(super) async fn an_entry_comes_back_as_it_was(stage: &Stage) -> Result<(), B
             host: wallet,
             visibility: Visibility::Private,
         },
-        Fact::SessionDecided {
-            booking,
-            outcome: Outcome::Completed,
-            metrics_hash: Word::ZERO,
-            round: u32::MAX,
-        },
-        Fact::SessionJoined {
-            connection: by,
-            booking,
-            wallet,
-            uid: std::num::NonZeroU32::MAX.into(),
-        },
-        Fact::SessionLeft {
-            connection: by,
-            booking,
-            wallet,
-            left_at: Timestamp::MAX,
-            why: Departure::Silent,
-        },
-        Fact::SessionMissed {
-            booking,
-            outcome: Outcome::NoShowHost,
-        },
-        Fact::SessionSettled {
-            booking,
-            done: Done::AlreadySettled,
-            round: u32::MAX,
-        },
         Fact::SignedIn {
             wallet,
             nonce: [0xff; 32],
@@ -125,7 +76,7 @@ pub(super) async fn an_entry_comes_back_as_it_was(stage: &Stage) -> Result<(), B
             credit_balance: None,
         },
     ];
-    for fact in facts {
+    for fact in facts.into_iter().chain(told_of_sessions()) {
         for at in [at(7), Timestamp::EPOCH, Timestamp::MAX] {
             let entry = Entry::new(at, fact.clone());
             let what = format!("{} at {at}", entry.fact.name());

@@ -18,6 +18,7 @@ mod reads;
 mod reservations;
 mod rivals;
 mod rows;
+mod sessions;
 mod stage;
 mod uniques;
 mod whole;

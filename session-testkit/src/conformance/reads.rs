@@ -2,15 +2,16 @@
 
 use session_core::auth::Challenge;
 use session_core::changeset::{Draft, Key, Record, Row};
+use session_core::escrow::Outcome;
 use session_core::idempotency::IdempotencyRecord;
 use session_core::media::Channel;
 use session_core::outage::{Service, Span};
 use session_core::outbox::{Effect, Intent, IntentClass, IntentState};
-use session_core::ports::{Read, StoredRow};
+use session_core::ports::{Attestation, MutualProof, Read, StoredRow};
 use session_core::room::{
     Closing, Departure, EventNumber, Room, Seat, SeatState, Threshold, ThresholdKind, Visibility,
 };
-use session_core::types::{Seconds, Timestamp};
+use session_core::types::{Seconds, Timestamp, Word};
 
 use super::bookings::booked_of;
 use super::broken::{Broken, same};
@@ -253,12 +254,25 @@ pub(super) async fn an_intent_comes_back_as_it_was(stage: &Stage) -> Result<(), 
     if let Ok(channel) = Channel::parse("?#$1;--{}[]") {
         states.push(Intent {
             effect: Effect::RemoveFromChannel {
-                connection: None,
+                connection: Some(connection(1)),
                 channel,
                 uid: std::num::NonZeroU32::MAX.into(),
             },
             ..intent(1)
         });
+    }
+    for outcome in Outcome::ALL {
+        for mutual in [None, Some(proof())] {
+            states.push(Intent {
+                effect: Effect::Attest(Attestation {
+                    booking: booked(1).key,
+                    outcome,
+                    metrics_hash: Word::new([0xff; 32]),
+                    mutual,
+                }),
+                ..intent(1)
+            });
+        }
     }
     let classes = [
         IntentClass::AtMostOnce,
@@ -289,6 +303,15 @@ pub(super) async fn an_intent_comes_back_as_it_was(stage: &Stage) -> Result<(), 
         });
     }
     come_back(stage, states).await
+}
+
+/// What two parties signed.
+fn proof() -> MutualProof {
+    MutualProof {
+        deadline: i64::MAX.unsigned_abs(),
+        host_signature: format!("0x{}", "fe".repeat(65)),
+        guest_signature: String::new(),
+    }
 }
 
 /// R6.

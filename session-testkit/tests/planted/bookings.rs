@@ -3,6 +3,7 @@
 use session_core::booking::{Attendance, BookedSession, Party};
 use session_core::changeset::{Expect, Fact, Key, Lane, Row, Write};
 use session_core::escrow::BookingStatus;
+use session_core::outbox::Effect;
 use session_core::ports::{BookedSessions, Claim, Read, StoredRow};
 
 use crate::faulty::{Fault, SOUND, claim_rightly};
@@ -49,6 +50,18 @@ pub(crate) const FAULTS: &[Fault] = &[
                     statement.deadline = statement.deadline.min(i64::MAX.unsigned_abs());
                 }
             });
+        },
+        ..SOUND
+    },
+    Fault {
+        name: "keeps what is to be attested without what the parties signed",
+        caught_by: &["an_intent_comes_back_as_it_was"],
+        row: |_, stored| {
+            if let Row::Intent(intent) = &mut stored.row
+                && let Effect::Attest(attestation) = &mut intent.effect
+            {
+                attestation.mutual = None;
+            }
         },
         ..SOUND
     },
