@@ -340,8 +340,8 @@ impl Looking<'_> {
                 let end = session.agreement.slot.end();
                 let goes_on = self.at < end && session.is_attended();
                 if !self.by_hand && goes_on && outcome == Outcome::Completed {
-                    let reason = Waiting::SessionInProgress;
-                    return Err(self.waiting(reason, end));
+                    let class = AttemptClass::Waiting(Waiting::SessionInProgress);
+                    return Err(self.wait(class, end, BookingRefusal::Busy));
                 }
                 Ok(self.decision(&inputs, outcome, DecidedBy::Presence))
             }
@@ -417,7 +417,7 @@ impl Looking<'_> {
         // itself heard.
         let in_progress = matches!(reason, Waiting::NotStarted | Waiting::SessionInProgress);
         let until = if in_progress && self.at < due {
-            due.min(slot.end().max(retry_at))
+            due
         } else {
             retry_at
         };

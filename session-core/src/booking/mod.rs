@@ -30,6 +30,8 @@ mod statement;
 mod stay;
 #[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 mod view;
 
 pub use attest::{AttestationView, ConcludeAttestation, MUTUAL_ATTEMPTS_MAX, deliver_attestation};
