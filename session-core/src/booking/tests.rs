@@ -23,7 +23,7 @@ use crate::policy::Policy;
 use crate::ports::Sent;
 use crate::room::testing::FRESH;
 use crate::service::{Answers, Command, Context, Decision, Verdict};
-use crate::types::{Timestamp, Wallet, Word};
+use crate::types::{Wallet, Word};
 
 /// The session begins at second 10,000 and lasts 1,800; no-shows are decided 60 seconds later.
 const START: u64 = 10_000;
