@@ -6,11 +6,11 @@ use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use session_core::attestation::{Inputs, Interval, Measures, Presence, Stay, judge};
+use session_core::attestation::{Interval, Judgement, Measures, Presence, Stay};
 use session_core::booking::bundle::SessionBundle;
 use session_core::booking::{
-    AttachedEvidence, Attempt, BookedSession, DecidedBy, Decision, OutcomeStatement, Settlement,
-    Step, next_steps, own_sessions, session, statements_of,
+    self, AttachedEvidence, Attempt, BookedSession, DecidedBy, Decision, OutcomeStatement,
+    Settlement, Step, next_steps, own_sessions, session, statements_of,
 };
 use session_core::escrow::statement::{DOMAIN_NAME, DOMAIN_VERSION};
 use session_core::escrow::{BookingKey, BookingStatus, Side};
@@ -430,6 +430,10 @@ pub(crate) async fn timeline(
 ) -> Result<Json<TimelineAnswer>, Problem> {
     let (found, side) = own(&app, wallet, &named).await?;
     let now = app.ports().clock.now();
+    let judgement = match &found.decision {
+        Some(decision) => decision.judgement(&found.agreement),
+        None => booking::presence(app.ports(), &found).await?,
+    };
     let capabilities = app.bookings()?.capabilities(&found.key);
     let policy = &app.ports().policy.bookings;
     let steps = |side| {
@@ -441,7 +445,7 @@ pub(crate) async fn timeline(
     Ok(Json(TimelineAnswer {
         slot: SlotView::of(&found),
         terms: TermsView::of(&found),
-        presence: PresenceView::of(&found, now, &app),
+        presence: PresenceView::of(&found, &judgement),
         inputs: found.decision.as_ref().map(InputsView::of),
         attempts: found.attempts.iter().map(AttemptView::of).collect(),
         evidence: found.evidence.iter().map(EvidenceView::of).collect(),
@@ -522,22 +526,7 @@ impl TermsView {
 }
 
 impl PresenceView {
-    fn of(session: &BookedSession, now: Timestamp, app: &App) -> Self {
-        let decided = session.decision.as_ref();
-        let judgement = match decided {
-            Some(decision) => decision.judgement(&session.agreement),
-            None => judge(
-                &Inputs {
-                    slot: &session.agreement.slot,
-                    host: &session.host.stays,
-                    guest: &session.guest.stays,
-                    outages: &[],
-                    now,
-                    chain_now: now,
-                },
-                &app.ports().policy.bookings.attestation,
-            ),
-        };
+    fn of(session: &BookedSession, judgement: &Judgement) -> Self {
         let Measures {
             overlap_seconds,
             host_alone_seconds,

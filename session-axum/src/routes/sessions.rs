@@ -8,9 +8,9 @@ use axum::extract::{FromRequestParts, Path, Query, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use serde::Serialize;
-use session_core::attestation::{Evidence, EvidenceKind, Inputs, judge};
+use session_core::attestation::{Evidence, EvidenceKind};
 use session_core::booking::{
-    AttachEvidence, BookedSession, JoinSession, LeaveSession, ProveLife, StateOutcome, session,
+    self, AttachEvidence, JoinSession, LeaveSession, ProveLife, StateOutcome, session,
 };
 use session_core::escrow::{BookingKey, Outcome};
 use session_core::service::{Command, execute_once};
@@ -252,28 +252,15 @@ pub(crate) async fn stats(
     if found.host.stays.is_empty() && found.guest.stays.is_empty() {
         return Err(Problem::new(Code::SessionNotFound));
     }
+    let judgement = booking::presence(app.ports(), &found).await?;
     let (host, guest) = (found.host.span(), found.guest.span());
     Ok(Json(StatsAnswer {
         host_joined_at: host.map(|(joined_at, _)| joined_at.unix()),
         host_left_at: host.and_then(|(_, left_at)| left_at.map(|at| at.unix())),
         guest_joined_at: guest.map(|(joined_at, _)| joined_at.unix()),
         guest_left_at: guest.and_then(|(_, left_at)| left_at.map(|at| at.unix())),
-        overlap_seconds: overlap_seconds(&found, &app),
+        overlap_seconds: judgement.measures.overlap_seconds.get(),
     }))
-}
-
-fn overlap_seconds(session: &BookedSession, app: &App) -> u64 {
-    let now = app.ports().clock.now();
-    let inputs = Inputs {
-        slot: &session.agreement.slot,
-        host: &session.host.stays,
-        guest: &session.guest.stays,
-        outages: &[],
-        now,
-        chain_now: now,
-    };
-    let policy = &app.ports().policy.bookings.attestation;
-    judge(&inputs, policy).measures.overlap_seconds.get()
 }
 
 #[derive(Serialize, ToSchema)]

@@ -18,9 +18,9 @@ use crate::attestation::{
 use crate::changeset::{Draft, Fact, Fence, Key};
 use crate::escrow::{BookingKey, BookingStatus, EscrowReading, Outcome};
 use crate::outage::Span;
-use crate::outbox::{Effect, Intent, IntentClass};
+use crate::outbox::{Effect, Intent, IntentClass, NOTE_CHARS_MAX};
 use crate::ports::{Attestation, StoreError};
-use crate::service::{Answers, Command, Context, Decision, Ports, Verdict};
+use crate::service::{Answers, Command, Context, Decision, Never, Ports, Verdict};
 use crate::types::{IntentKey, Seconds, Timestamp};
 
 /// How often a wait is looked at again at most, but where a window is about to close.
@@ -326,7 +326,16 @@ impl Looking<'_> {
             return Ok(self.decision(&inputs, outcome, DecidedBy::Force));
         }
         if let Some(decided) = self.agreed_on(&inputs) {
-            return Ok(decided);
+            let window = window_of(session, &decided);
+            match window.place(reading.chain_now) {
+                Place::Inside => return Ok(decided),
+                Place::Before if !self.by_hand => {
+                    let (class, until) = (AttemptClass::Early, window.earliest);
+                    return Err(self.wait(class, until, BookingRefusal::Busy));
+                }
+                // They agreed too late, or somebody cannot wait: the policy decides.
+                Place::Before | Place::After => {}
+            }
         }
         let policy = if self.by_hand {
             self.policy.attestation.by_hand()
@@ -340,8 +349,8 @@ impl Looking<'_> {
                 let end = session.agreement.slot.end();
                 let goes_on = self.at < end && session.is_attended();
                 if !self.by_hand && goes_on && outcome == Outcome::Completed {
-                    let reason = Waiting::SessionInProgress;
-                    return Err(self.waiting(reason, end));
+                    let class = AttemptClass::Waiting(Waiting::SessionInProgress);
+                    return Err(self.wait(class, end, BookingRefusal::Busy));
                 }
                 Ok(self.decision(&inputs, outcome, DecidedBy::Presence))
             }
@@ -352,7 +361,7 @@ impl Looking<'_> {
         }
     }
 
-    /// What both parties signed, where the contract takes it now.
+    /// What both parties signed, where the contract knows of that.
     fn agreed_on(&self, inputs: &Inputs<'_>) -> Option<Decided> {
         let (session, reading) = (&self.session, &self.reading);
         if !reading.capabilities.mutual_outcome || session.mutual_failed {
@@ -367,8 +376,7 @@ impl Looking<'_> {
         let mut decided = self.decision(inputs, statement.outcome, by);
         decided.metrics = None;
         decided.metrics_hash = statement.metrics_hash;
-        let window = window_of(session, &decided);
-        (window.place(reading.chain_now) == Place::Inside).then_some(decided)
+        Some(decided)
     }
 
     fn decision(&self, inputs: &Inputs<'_>, outcome: Outcome, by: DecidedBy) -> Decided {
@@ -417,7 +425,7 @@ impl Looking<'_> {
         // itself heard.
         let in_progress = matches!(reason, Waiting::NotStarted | Waiting::SessionInProgress);
         let until = if in_progress && self.at < due {
-            due.min(slot.end().max(retry_at))
+            due
         } else {
             retry_at
         };
@@ -510,6 +518,45 @@ pub(super) fn recheck_at(
     let soon = settled_at.after(policy.recheck_seconds);
     let last = last_chance(&session.agreement.slot).max(soon);
     [soon, last].into_iter().find(|look_at| *look_at > now)
+}
+
+/// A worker found that the chain could not be read: that is no answer about the booking.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(clippy::exhaustive_structs, reason = "these three are what is noted")]
+pub struct NoteUnread {
+    /// Which booking.
+    pub key: BookingKey,
+    /// The claim of the worker.
+    pub fence: Fence,
+    /// Why, for people.
+    pub why: String,
+}
+
+impl Command for NoteUnread {
+    type View = SessionView;
+    type Reply = ();
+    type Refusal = Never;
+
+    async fn load(&self, ports: &Ports, _: &Context<'_>) -> Result<Self::View, StoreError> {
+        SessionView::load(ports, &self.key).await
+    }
+
+    fn decide(&self, view: &Self::View, cx: &Context<'_>, _: &Answers) -> Verdict<Self> {
+        let mut draft = Draft::new();
+        draft.expect_claimed(Key::BookedSession(self.key), self.fence);
+        if let Some(session) = view.row.value() {
+            let at = view.now(cx);
+            let mut session = session.clone();
+            let plain = self.why.chars().filter(|character| *character != '\0');
+            session.record(Attempt {
+                note: Some(plain.take(NOTE_CHARS_MAX).collect()),
+                ..attempt(at, AttemptClass::ChainUnavailable)
+            });
+            session.look_at = Some(at.after(cx.policy.bookings.look_again_seconds));
+            draft.update(&view.row, session);
+        }
+        Verdict::Done(Decision::granted(draft, ()))
+    }
 }
 
 pub(super) const fn attempt(at: Timestamp, class: AttemptClass) -> Attempt {

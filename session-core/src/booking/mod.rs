@@ -30,16 +30,18 @@ mod statement;
 mod stay;
 #[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 mod view;
 
 pub use attest::{AttestationView, ConcludeAttestation, MUTUAL_ATTEMPTS_MAX, deliver_attestation};
-pub use consider::{Consider, Considered, TrackBooking, Trigger};
+pub use consider::{Consider, Considered, NoteUnread, TrackBooking, Trigger};
 pub use decision::{DecidedBy, Decision, InvalidDecision};
 pub use evidence::{AttachEvidence, EVIDENCE_URI_BYTES_MAX, EvidenceRefusal};
 pub use host::{Host, SetHost};
 pub use join::{JoinSession, SessionJoined};
 pub use next::{Step, StepKind, next_steps};
-pub use query::{SessionError, host, own_sessions, session};
+pub use query::{SessionError, host, own_sessions, presence, session};
 pub use session::{
     ATTEMPTS_KEPT_MAX, Agreement, AttachedEvidence, Attempt, AttemptClass, Attendance,
     BookedSession, EVIDENCE_MAX, EvidenceSource, STAYS_MAX, Settlement,

@@ -7,7 +7,7 @@ use super::Ports;
 use super::deliver::deliver;
 use super::execute::{Answers, Command, Context, Decision, ExecuteError, Never, Verdict, execute};
 use crate::auth::{Challenge, Revocation};
-use crate::booking::{AttemptClass, Consider, Considered, Trigger};
+use crate::booking::{AttemptClass, Consider, Considered, NoteUnread, Trigger};
 use crate::changeset::{Draft, Fence, Key, Lane, Loaded, Record, Rejection};
 use crate::idempotency::IdempotencyRecord;
 use crate::journal::{SealBlock, TendChain};
@@ -182,8 +182,22 @@ async fn work_row(ports: &Ports, key: &Key, fence: Fence) -> Result<Done, Execut
                 key: *booking,
                 trigger: Trigger::Due(fence),
             };
+            let considered = match execute(ports, &consider).await {
+                Err(ExecuteError::Port(unread)) => {
+                    let note = NoteUnread {
+                        key: *booking,
+                        fence,
+                        why: unread.to_string(),
+                    };
+                    match execute(ports, &note).await? {
+                        Ok(()) => return Err(ExecuteError::Port(unread)),
+                        Err(never) => match never {},
+                    }
+                }
+                considered => considered?,
+            };
             // Only whoever asks by hand is refused.
-            if let Ok(considered) = execute(ports, &consider).await? {
+            if let Ok(considered) = considered {
                 done.changed = considered != Considered::Nothing;
                 done.decided = matches!(considered, Considered::Decided { .. });
                 let class = match considered {
