@@ -35,6 +35,14 @@ impl<S: Sync> FromRequestParts<S> for Caller {
     }
 }
 
+impl<S: Sync> OptionalFromRequestParts<S> for Caller {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Infallible> {
+        Ok(parts.extensions.get::<Self>().copied())
+    }
+}
+
 /// The access token itself, where the caller is known by one and not by the host.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Presented(pub(crate) Verified);
@@ -118,6 +126,11 @@ impl RawBody {
                 Ok(_) | Err(_) => Err(Problem::new(Code::InvalidBody)),
             };
         }
+        self.strict_members(known)
+    }
+
+    /// The same of a route that the original does not have: its rules are strict everywhere.
+    pub(crate) fn strict_members(&self, known: &[&str]) -> Result<Members, Problem> {
         if !self.is_json {
             return Err(Problem::new(Code::UnsupportedMediaType));
         }
@@ -137,12 +150,21 @@ impl RawBody {
         caller: Wallet,
         headers: &HeaderMap,
     ) -> Result<Option<Once>, Problem> {
+        if self.is_strict && !headers.contains_key("idempotency-key") {
+            return Err(Problem::new(Code::MissingIdempotencyKey));
+        }
+        self.once_if_asked(command, caller, headers)
+    }
+
+    /// The same where nothing is demanded: what no credit moves with, and what may be done twice.
+    pub(crate) fn once_if_asked(
+        &self,
+        command: &str,
+        caller: Wallet,
+        headers: &HeaderMap,
+    ) -> Result<Option<Once>, Problem> {
         let Some(value) = headers.get("idempotency-key") else {
-            return if self.is_strict {
-                Err(Problem::new(Code::MissingIdempotencyKey))
-            } else {
-                Ok(None)
-            };
+            return Ok(None);
         };
         let invalid = || Problem::new(Code::InvalidIdempotencyKey);
         let text = value.to_str().map_err(|_| invalid())?;
@@ -166,6 +188,30 @@ impl Members {
                 Err(Problem::new(Code::InvalidBody))
             }
         }
+    }
+
+    /// A text or a whole number as text; `None` where it is absent, null or empty.
+    pub(crate) fn text_or_number(&self, name: &str) -> Result<Option<String>, Problem> {
+        match self.0.get(name) {
+            Some(Value::Number(number)) => Ok(Some(number.to_string())),
+            _ => Ok(self.text(name)?.map(str::to_owned)),
+        }
+    }
+
+    /// A whole number that is not negative, as one or as its decimal digits.
+    pub(crate) fn whole_number(&self, name: &str) -> Option<u64> {
+        match self.0.get(name)? {
+            Value::Number(number) => number.as_u64(),
+            Value::String(text) if text.bytes().all(|byte| byte.is_ascii_digit()) => {
+                text.parse().ok()
+            }
+            _ => None,
+        }
+    }
+
+    /// What is literally true or false.
+    pub(crate) fn flag(&self, name: &str) -> Option<bool> {
+        self.0.get(name).and_then(Value::as_bool)
     }
 
     /// Whether a member is exactly this text.

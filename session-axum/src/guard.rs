@@ -26,7 +26,12 @@ pub struct AuthenticatedWallet(pub Wallet);
 enum Needs {
     Nothing,
     WalletToken,
+    /// A wallet's token, or the token of another service, which the route looks at.
+    WalletOrService,
 }
+
+/// The header of another service of the operator's.
+pub(crate) const SERVICE_TOKEN: &str = "x-service-token";
 
 /// The table of principals. It goes by prefix, so that an unknown path below one is 401 without a
 /// token, as recorded, and a route added there is guarded before it exists.
@@ -39,7 +44,14 @@ fn needs(method: &Method, path: &str) -> Needs {
         path.strip_prefix(prefix)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     };
-    let is_own = matches!(path, "/session/join" | "/auth/logout");
+    if below("/session") {
+        return match path.rsplit('/').next() {
+            Some("attest") => Needs::Nothing,
+            Some("evidence") => Needs::WalletOrService,
+            _ => Needs::WalletToken,
+        };
+    }
+    let is_own = matches!(path, "/auth/logout" | "/hosts/me");
     if below("/rooms") || below("/credits") || is_own {
         Needs::WalletToken
     } else {
@@ -51,7 +63,10 @@ fn needs(method: &Method, path: &str) -> Needs {
 pub(crate) async fn layer(State(app): State<App>, mut request: Request, next: Next) -> Response {
     match needs(request.method(), request.uri().path()) {
         Needs::Nothing => next.run(request).await,
-        Needs::WalletToken => {
+        Needs::WalletOrService if request.headers().contains_key(SERVICE_TOKEN) => {
+            next.run(request).await
+        }
+        Needs::WalletToken | Needs::WalletOrService => {
             let wallet = match wallet_of(&app, &mut request).await {
                 Ok(wallet) => wallet,
                 Err(problem) => return problem.into_response(),
@@ -113,7 +128,20 @@ mod tests {
         assert_eq!(needs(&Method::HEAD, "/rooms/active"), Needs::Nothing);
         assert_eq!(needs(&Method::POST, "/rooms/active"), Needs::WalletToken);
         assert_eq!(needs(&Method::GET, "/rooms/active/"), Needs::WalletToken);
-        for path in ["/", "/health", "/auth/nonce", "/roomsy", "/creditsx"] {
+        for path in ["/session", "/session/join", "/session/7", "/hosts/me"] {
+            assert_eq!(needs(&Method::POST, path), Needs::WalletToken, "{path}");
+        }
+        let evidence = needs(&Method::POST, "/session/7/evidence");
+        assert_eq!(evidence, Needs::WalletOrService);
+        for path in [
+            "/",
+            "/health",
+            "/auth/nonce",
+            "/roomsy",
+            "/creditsx",
+            "/session/7/attest",
+            "/hosts/0x1",
+        ] {
             assert_eq!(needs(&Method::GET, path), Needs::Nothing, "{path}");
         }
     }

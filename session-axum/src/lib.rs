@@ -34,6 +34,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod bookings;
 mod clock;
 mod cors;
 #[cfg(test)]
@@ -56,6 +57,7 @@ mod site;
 mod store;
 pub mod workers;
 
+pub use bookings::{Bookings, Escrow};
 pub use clock::ProcessClock;
 pub use cors::CorsOrigins;
 pub use guard::AuthenticatedWallet;
@@ -105,6 +107,7 @@ struct Shared {
     pulse: Option<Pulse>,
     metrics: Option<MetricsText>,
     receipt_key: Option<Arc<LocalSigner>>,
+    bookings: Option<Arc<Bookings>>,
     #[cfg(feature = "pages")]
     has_pages: bool,
 }
@@ -148,6 +151,7 @@ impl App {
             pulse: None,
             metrics: None,
             receipt_key: None,
+            bookings: None,
             #[cfg(feature = "pages")]
             has_pages: false,
         };
@@ -260,6 +264,13 @@ impl App {
         })
     }
 
+    /// The same with booked sessions. Without it their routes answer 503 `not_configured`.
+    #[must_use]
+    pub fn with_bookings(self, bookings: Bookings) -> Self {
+        let bookings = Some(Arc::new(bookings));
+        self.change(|shared| Shared { bookings, ..shared })
+    }
+
     /// The same with pages for people: `/`, which links the rest, and `/docs`, an API reference
     /// that loads nothing from elsewhere.
     #[cfg(feature = "pages")]
@@ -335,6 +346,11 @@ impl App {
 
     fn cors_origins(&self) -> &CorsOrigins {
         &self.shared.cors_origins
+    }
+
+    /// What documents of this server are signed with.
+    fn signing_key(&self) -> Option<&LocalSigner> {
+        self.shared.receipt_key.as_deref()
     }
 
     /// The receipt, where this server gives any.

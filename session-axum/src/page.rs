@@ -52,24 +52,24 @@ impl<S: Send + Sync> FromRequestParts<S> for Page {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let asked = Query::<Asked>::try_from_uri(&parts.uri);
         let Query(asked) = asked.map_err(|_| Problem::new(Code::UnknownMember))?;
-        let limit = match asked.limit {
+        Self::of(asked.limit, asked.cursor)
+    }
+}
+
+impl Page {
+    /// The page that these ask for.
+    pub(crate) fn of(asked_limit: Option<String>, cursor: Option<String>) -> Result<Self, Problem> {
+        let limit = match asked_limit {
             None => LIMIT_DEFAULT,
             Some(text) => limit(&text).ok_or(Problem::new(Code::InvalidLimit))?,
         };
-        let cursor = match asked.cursor {
+        let cursor = match cursor {
             None => None,
             Some(text) => Some(Cursor::read(&text).ok_or(Problem::new(Code::InvalidCursor))?),
         };
         Ok(Self { limit, cursor })
     }
-}
 
-fn limit(text: &str) -> Option<u32> {
-    let limit: u32 = text.parse().ok()?;
-    ((1..=LIMIT_MAX).contains(&limit) && limit.to_string() == text).then_some(limit)
-}
-
-impl Page {
     pub(crate) const fn limit(&self) -> u32 {
         self.limit
     }
@@ -77,6 +77,11 @@ impl Page {
     pub(crate) const fn cursor(&self) -> Option<&Cursor> {
         self.cursor.as_ref()
     }
+}
+
+fn limit(text: &str) -> Option<u32> {
+    let limit: u32 = text.parse().ok()?;
+    ((1..=LIMIT_MAX).contains(&limit) && limit.to_string() == text).then_some(limit)
 }
 
 /// A place in a list. Opaque to clients, so that its form may change: it says of which it is.

@@ -9,8 +9,11 @@ use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
+use session_core::attestation::Waiting;
 use session_core::auth::AuthRefusal;
 use session_core::auth::siwe::SiweRefusal;
+use session_core::booking::{BookingRefusal, EvidenceRefusal, SessionError, StatementRefusal};
+use session_core::escrow::Outcome;
 use session_core::ledger::{CreditRefusal, NotVerified};
 use session_core::ports::{PortError, PortErrorKind, StoreError, StoreErrorKind};
 use session_core::room::RoomRefusal;
@@ -71,12 +74,46 @@ codes! {
     /// More than the limit.
     BodyTooLarge: PAYLOAD_TOO_LARGE, "body_too_large", "body_too_large",
         "the request body is larger than this server reads";
+    /// It is decided: what it was decided on stays.
+    AlreadyDecided: CONFLICT, "already_decided", "already_decided",
+        "the outcome of this session is decided";
+    /// Somebody was faster.
+    AlreadySettled: CONFLICT, "already_settled", "already_settled",
+        "the booking was settled by somebody else in between";
+    /// It is not known yet what came of it.
+    AttestationPending: SERVICE_UNAVAILABLE, "attestation_pending", "attestation_pending",
+        "the outcome is decided and on its way; it is pursued until the chain shows it";
+    /// No such booking, or somebody else's.
+    BookingNotFound: NOT_FOUND, "booking_not_found", "booking not found",
+        "the contract has no such booking";
+    /// Not one that a session can be held on.
+    BookingNotActive: BAD_REQUEST, "booking_not_active", "booking not active",
+        "the booking is cancelled or settled";
+    /// Not one that waits for an attestation.
+    BookingNotBooked: BAD_REQUEST, "booking_not_booked", "booking status is None, expected Booked",
+        "the booking does not wait for an attestation";
+    /// An attestation is on its way.
+    Busy: CONFLICT, "busy", "busy",
+        "this booking is being attested at the moment";
+    /// Too late to attest.
+    CompletedTooLate: BAD_REQUEST, "completed_too_late", "completed_too_late",
+        "the contract takes a completed session until two hours after its end";
     /// Rows change too fast.
-    Busy: SERVICE_UNAVAILABLE, "busy", "busy",
+    Contended: SERVICE_UNAVAILABLE, "contended", "contended",
         "too many requests change the same thing at once; try again";
     /// The chain cannot be asked.
     ChainUnavailable: SERVICE_UNAVAILABLE, "chain_unavailable", "chain_unavailable",
         "the chain cannot be asked at the moment; try again";
+    /// Only in development.
+    ForceNotAllowed: BAD_REQUEST, "force_outcome_not_allowed_in_production",
+        "force_outcome not allowed in production",
+        "an outcome is forced only in development";
+    /// Not a service of the operator's.
+    Forbidden: FORBIDDEN, "forbidden", "forbidden",
+        "this needs the service token";
+    /// Too early to attest a no-show.
+    GraceNotOver: BAD_REQUEST, "grace_not_over", "grace_not_over",
+        "nobody's absence can be attested yet";
     /// Another request used the key.
     IdempotencyKeyReused: UNPROCESSABLE_ENTITY, "idempotency_key_reused", "idempotency_key_reused",
         "this idempotency key was used for another request";
@@ -86,6 +123,9 @@ codes! {
     /// Our fault.
     Internal: INTERNAL_SERVER_ERROR, "internal", "internal",
         "something went wrong on our side";
+    /// Not the number of a booking.
+    InvalidBookingId: BAD_REQUEST, "invalid_booking_id", "invalid booking_id",
+        "a booking is named by a decimal number below 2^256";
     /// Not JSON, not an object, or a member of the wrong type.
     InvalidBody: BAD_REQUEST, "invalid_body", "invalid body",
         "the request body is not a JSON object with members of the expected types";
@@ -95,6 +135,13 @@ codes! {
     /// Not a cursor of ours.
     InvalidCursor: BAD_REQUEST, "invalid_cursor", "invalid_cursor",
         "a cursor is what next_cursor of the same list said";
+    /// Not evidence.
+    InvalidEvidence: BAD_REQUEST, "invalid_evidence", "invalid_evidence",
+        "evidence has a kind (recording, transcript, diarization, other), a uri of at most 2048 \
+         bytes, and a hash of 0x and 64 hex digits";
+    /// Not an outcome.
+    InvalidForceOutcome: BAD_REQUEST, "invalid_force_outcome", "invalid force_outcome",
+        "an outcome is completed, no-show-host or no-show-guest";
     /// Not a number of items.
     InvalidLimit: BAD_REQUEST, "invalid_limit", "invalid_limit",
         "a limit is a number from 1 to 100";
@@ -107,6 +154,13 @@ codes! {
     /// Not the wallet's.
     InvalidSignature: UNAUTHORIZED, "invalid_signature", "invalid signature",
         "the signature is not this wallet's signature of the nonce";
+    /// Not a statement that a party signed.
+    InvalidStatement: BAD_REQUEST, "invalid_statement", "invalid_statement",
+        "a statement has an outcome, a deadline in seconds and this party's signature over it: 65 \
+         bytes with a low s and a v of 27 or 28";
+    /// Not a status of bookings.
+    InvalidStatus: BAD_REQUEST, "invalid_status", "invalid_status",
+        "a status is booked, cancelled, attested, disputed, resolved or finalized";
     /// Not an address.
     InvalidWallet: BAD_REQUEST, "invalid_wallet", "invalid wallet",
         "a wallet is 0x and 40 hex digits";
@@ -116,6 +170,9 @@ codes! {
     /// No key where one is needed.
     MissingIdempotencyKey: BAD_REQUEST, "idempotency_key_missing", "idempotency_key_missing",
         "this server answers nothing that moves credit without an Idempotency-Key";
+    /// Body member missing.
+    MissingBookingId: BAD_REQUEST, "missing_booking_id", "missing booking_id",
+        "the body needs booking_id";
     /// Body members missing.
     MissingMessageParts: BAD_REQUEST, "missing_message_or_signature",
         "missing message or signature",
@@ -153,12 +210,37 @@ codes! {
     /// No verification.
     NotVerified: FORBIDDEN, "not_verified", "not_verified",
         "this wallet is not verified";
+    /// Too late to attest.
+    NoShowTooLate: BAD_REQUEST, "no_show_too_late", "no_show_too_late",
+        "the contract takes a no-show until the session's length after the grace";
+    /// Not in.
+    NotInSession: CONFLICT, "not_in_session", "not_in_session",
+        "this wallet is not in the session; join it first";
+    /// The contract takes another account's word.
+    NotOracle: SERVICE_UNAVAILABLE, "not_oracle", "not_oracle",
+        "the contract takes the word of another account than this server's";
+    /// Neither host nor guest.
+    NotParticipant: FORBIDDEN, "not_a_participant", "not a participant",
+        "this wallet is neither host nor guest of the booking";
     /// No such stay.
     NotYourConnection: FORBIDDEN, "not_your_connection", "not_your_connection",
         "no live stay of this wallet in this room has this connection_id";
+    /// No key to attest with.
+    OracleKeyNotConfigured: SERVICE_UNAVAILABLE, "oracle_key_not_configured",
+        "oracle key not configured",
+        "this server has no key to attest with";
+    /// Nobody may attest by hand.
+    OracleNotConfigured: SERVICE_UNAVAILABLE, "oracle_not_configured", "oracle not configured",
+        "this server takes no attestation by hand";
     /// A message for another server or another chain.
     OtherParty: UNAUTHORIZED, "wrong_domain_or_chain", "wrong_domain_or_chain",
         "the message names another domain or chain than this server";
+    /// A party that changes its mind.
+    OutcomeConflict: CONFLICT, "outcome_conflict", "outcome_conflict",
+        "this party has signed another outcome";
+    /// Too early to attest.
+    OverlapNotMet: BAD_REQUEST, "overlap_not_met", "overlap_not_met",
+        "the session can still be completed, and is not yet";
     /// Too much at once.
     Overloaded: SERVICE_UNAVAILABLE, "overloaded", "overloaded",
         "the server has as much to do as it can; try again";
@@ -171,6 +253,21 @@ codes! {
     /// No such room.
     RoomNotFound: NOT_FOUND, "room_not_found", "room_not_found",
         "there is no such active room";
+    /// Over.
+    SessionHasEnded: BAD_REQUEST, "session_has_ended", "session has ended",
+        "the session is over";
+    /// Nobody came.
+    SessionNotFound: NOT_FOUND, "session_not_found", "session not found",
+        "nobody has come to this session";
+    /// The booking's slot is none.
+    SlotNotFound: NOT_FOUND, "slot_not_found", "slot not found",
+        "the booking's slot has no host";
+    /// Too late to be used.
+    StatementExpired: BAD_REQUEST, "statement_expired", "statement_expired",
+        "the statement's deadline has passed on the chain";
+    /// The contract knows none.
+    StatementsNotSupported: CONFLICT, "statements_not_supported", "statements_not_supported",
+        "this booking's contract does not settle by statements";
     /// No such stay, where that is not told apart from somebody else's.
     StayNotFound: NOT_FOUND, "stay_not_found", "stay_not_found",
         "no live stay of this wallet in this room has this connection_id";
@@ -180,6 +277,12 @@ codes! {
     /// Too slow.
     Timeout: SERVICE_UNAVAILABLE, "timeout", "timeout",
         "the request took too long; try again with the same idempotency key";
+    /// The doors are closed.
+    TooEarlyToJoin: BAD_REQUEST, "too_early_to_join", "too early to join",
+        "the doors open five minutes before the session";
+    /// As many as there may be.
+    TooMuchEvidence: CONFLICT, "too_much_evidence", "too_much_evidence",
+        "a booking takes 20 pieces of evidence";
     /// No valid access token.
     Unauthorized: UNAUTHORIZED, "unauthorized", "unauthorized",
         "a valid access token is needed";
@@ -355,6 +458,72 @@ impl From<RoomRefusal> for Problem {
     }
 }
 
+impl From<BookingRefusal> for Problem {
+    fn from(refusal: BookingRefusal) -> Self {
+        match refusal {
+            BookingRefusal::BookingNotFound => Self::new(Code::BookingNotFound),
+            BookingRefusal::SlotNotFound => Self::new(Code::SlotNotFound),
+            BookingRefusal::NotActive => Self::new(Code::BookingNotActive),
+            BookingRefusal::NotParticipant => Self::new(Code::NotParticipant),
+            BookingRefusal::TooEarly { opens_at } => {
+                Self::new(Code::TooEarlyToJoin).with("retry_at", opens_at.unix())
+            }
+            BookingRefusal::Ended => Self::new(Code::SessionHasEnded),
+            BookingRefusal::NotIn => Self::new(Code::NotInSession),
+            BookingRefusal::NotBooked(status) => {
+                let error = format!("booking status is {}, expected Booked", status.name());
+                Self::new(Code::BookingNotBooked).with("error", error)
+            }
+            BookingRefusal::Waiting { reason, retry_at } => Self::new(match reason {
+                Waiting::GraceNotOver | Waiting::NotStarted => Code::GraceNotOver,
+                Waiting::OverlapNotMet | Waiting::SessionInProgress => Code::OverlapNotMet,
+            })
+            .with("retry_at", retry_at.unix()),
+            BookingRefusal::TooLate(outcome) => Self::new(match outcome {
+                Outcome::Completed => Code::CompletedTooLate,
+                Outcome::NoShowHost | Outcome::NoShowGuest => Code::NoShowTooLate,
+            }),
+            BookingRefusal::Busy => Self::new(Code::Busy),
+            BookingRefusal::NotOracle => Self::new(Code::NotOracle),
+            BookingRefusal::NoKey => Self::new(Code::OracleKeyNotConfigured),
+            BookingRefusal::Contradiction => Self::new(Code::ChainUnavailable),
+        }
+    }
+}
+
+impl From<EvidenceRefusal> for Problem {
+    fn from(refusal: EvidenceRefusal) -> Self {
+        match refusal {
+            EvidenceRefusal::Booking(refusal) => refusal.into(),
+            EvidenceRefusal::Decided => Self::new(Code::AlreadyDecided),
+            EvidenceRefusal::Uri => Self::new(Code::InvalidEvidence),
+            EvidenceRefusal::TooMany => Self::new(Code::TooMuchEvidence),
+        }
+    }
+}
+
+impl From<StatementRefusal> for Problem {
+    fn from(refusal: StatementRefusal) -> Self {
+        match refusal {
+            StatementRefusal::Booking(refusal) => refusal.into(),
+            StatementRefusal::Unsupported => Self::new(Code::StatementsNotSupported),
+            StatementRefusal::Signature => Self::new(Code::InvalidStatement),
+            StatementRefusal::Conflict => Self::new(Code::OutcomeConflict),
+            StatementRefusal::Expired => Self::new(Code::StatementExpired),
+            StatementRefusal::Decided => Self::new(Code::AlreadyDecided),
+        }
+    }
+}
+
+impl From<SessionError> for Problem {
+    fn from(error: SessionError) -> Self {
+        match error {
+            SessionError::Port(error) => error.into(),
+            SessionError::Store(error) => error.into(),
+        }
+    }
+}
+
 impl From<Never> for Problem {
     fn from(never: Never) -> Self {
         match never {}
@@ -385,7 +554,7 @@ impl From<PortError> for Problem {
 impl From<ExecuteError> for Problem {
     fn from(error: ExecuteError) -> Self {
         match error {
-            ExecuteError::Busy => Self::new(Code::Busy),
+            ExecuteError::Busy => Self::new(Code::Contended),
             ExecuteError::IdempotencyMismatch => Self::new(Code::IdempotencyKeyReused),
             ExecuteError::Port(error) => error.into(),
             ExecuteError::Rejected(why) => {

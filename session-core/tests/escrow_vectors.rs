@@ -8,10 +8,11 @@ use std::str::FromStr;
 
 use serde_json::{Map, Value};
 use session_core::crypto::{LocalSigner, keccak256};
+use session_core::escrow::Side;
 use session_core::escrow::abi::{AbiValue, Uint48, Uint64};
 use session_core::escrow::call::Call;
 use session_core::escrow::event::Event;
-use session_core::escrow::payout::{Credited, Ending, Side, credited};
+use session_core::escrow::payout::{Credited, Ending, credited};
 use session_core::escrow::returned::Returned;
 use session_core::escrow::revert::Revert;
 use session_core::escrow::statement::{STATEMENT_TYPE, Statement, StatementSignature, domain};

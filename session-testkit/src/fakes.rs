@@ -9,7 +9,7 @@ use session_core::outbox::{Intent, Outcome};
 use session_core::ports::{
     Dispatcher, Effects, NameRegistry, PortError, PortErrorKind, VerificationMirror,
 };
-use session_core::service::Ports;
+use session_core::service::{Ports, deliver};
 use session_core::types::{IntentKey, Timestamp, Wallet};
 
 /// A registry of names that lives in memory.
@@ -163,6 +163,18 @@ pub struct FakeDispatcher;
 impl Dispatcher for FakeDispatcher {
     async fn run(&self, _: IntentKey, _: &Ports) -> Option<Intent> {
         None
+    }
+}
+
+/// A dispatcher that does at once what a request waits for, and lets it wait until it is done.
+#[derive(Debug, Default)]
+pub struct InlineDispatcher;
+
+#[async_trait]
+impl Dispatcher for InlineDispatcher {
+    async fn run(&self, key: IntentKey, ports: &Ports) -> Option<Intent> {
+        // What fails stays pending for a worker.
+        deliver(ports, key, None).await.ok().flatten()
     }
 }
 

@@ -11,6 +11,7 @@
 //! | [`fakes`] | names, verifications, the media vendor; each says in its name that it is none |
 //! | [`mod@bench`] | all of them put together |
 //! | [`invariants`] | what must hold of every history, checked on a world or through reads |
+//! | `contracts` | the escrow in Solidity, compiled, and how it is deployed (feature `contracts`) |
 //! | `conformance` | the public suite for stores (feature `conformance`) |
 //! | `model` | strategies and the naive room-and-ledger model (feature `model`) |
 //! | `races` | many requests at one instant, against any store (feature `races`) |
@@ -19,6 +20,8 @@
 pub mod bench;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+#[cfg(feature = "contracts")]
+pub mod contracts;
 pub mod entropy;
 pub mod escrows;
 pub mod fakes;

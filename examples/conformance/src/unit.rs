@@ -3,15 +3,18 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
+use session_core::attestation::{Place, PlainMetrics, Window, too_late};
 use session_core::auth::{AccessClaims, JwtKeys};
 use session_core::crypto::{Secret, Signature, eip191};
+use session_core::escrow::{BookingKey, Outcome, Slot};
 use session_core::media::{Channel, raw_uid_of};
-use session_core::types::{RoomId, Timestamp, Wallet};
+use session_core::types::{RoomId, Seconds, Timestamp, Wallet};
 
 use crate::agora::{self, Input, Rtc};
 use crate::case::Case;
 use crate::members::Members;
 use crate::report::{Difference, Verdict, quoted};
+use crate::settlement::attestation;
 use crate::shape::{name_of, unknown_section};
 
 /// All cases of the sections.
@@ -30,7 +33,12 @@ pub(crate) fn cases(sections: &Map<String, Value>) -> Vec<Case> {
                 let token = sections.get("jwt").cloned().unwrap_or_default();
                 each(section, list, move |case| jwt_verify(case, &token))
             }
+            ("metrics_hash", Value::Array(list)) => each(section, list, metrics_hash),
             ("signature_cases", Value::Array(list)) => each(section, list, signature),
+            ("windows", Value::Array(list)) => each(section, list, windows),
+            ("windows", one @ Value::Object(_)) => {
+                each(section, std::slice::from_ref(one), windows)
+            }
             _ => unknown_section(section, value),
         });
     cases.map(|case| case.also_below("unit.")).collect()
@@ -99,16 +107,103 @@ fn agora_uid(case: &Value) -> Verdict {
     same("/uid", uid, raw_uid_of(wallet))
 }
 
-/// The channel of a free room. That of a booked session is for a build that has booked sessions.
+/// The channel of a free room or of a booked session.
 fn channel(case: &Value) -> Verdict {
     let members = Members::of(case)?;
-    let room = members.text("free_room_id")?;
     let channel = members.text("channel")?;
+    let named = match members.optional_text("free_room_id")? {
+        Some(room) => {
+            let room: RoomId = room.parse().map_err(|error| {
+                Difference::not_understood(format!("room id {}: {error}", quoted(room)))
+            })?;
+            Channel::free_room(room)
+        }
+        None => {
+            let (chain, booking) = (members.text("chain_id")?, members.text("booking_id")?);
+            let zero = Wallet::from_bytes([0; 20]);
+            let key: BookingKey = format!("{chain}/{zero}/{booking}")
+                .parse()
+                .map_err(|error| {
+                    Difference::not_understood(format!("booking {}: {error}", quoted(booking)))
+                })?;
+            Channel::booked(&key, true)
+        }
+    };
     members.finish()?;
-    let room: RoomId = room.parse().map_err(|error| {
-        Difference::not_understood(format!("room id {}: {error}", quoted(room)))
-    })?;
-    same_text("/channel", channel, Channel::free_room(room).as_str())
+    same_text("/channel", channel, named.as_str())
+}
+
+/// A text of metrics, and its hash.
+fn metrics_hash(case: &Value) -> Verdict {
+    let members = Members::of(case)?;
+    let booking = members.text("booking_id")?;
+    let input = members.value("metrics")?;
+    let (text, hash) = (members.text("preimage_utf8")?, members.text("hash")?);
+    members.finish()?;
+    let members = Members::of(input)?;
+    let at = |name| members.integer(name).map(Timestamp::from_unix);
+    let metrics = PlainMetrics {
+        booking_id: booking.to_owned(),
+        host_joined_at: at("hostJoinedAt")?,
+        host_left_at: at("hostLeftAt")?,
+        guest_joined_at: at("guestJoinedAt")?,
+        guest_left_at: at("guestLeftAt")?,
+        overlap_seconds: Seconds::new(members.integer("overlapSeconds")?),
+    };
+    members.finish()?;
+    attestation::hashed(text, &metrics.text(), hash)
+}
+
+/// When the contract takes which outcome.
+fn windows(case: &Value) -> Verdict {
+    let members = Members::of(case)?;
+    let slot = attestation::slot(members.value("slot")?)?;
+    let ends = Members::of(members.value("windows")?)?;
+    let checks = members.list("checks")?;
+    members.finish()?;
+    let completed = Window::of(&slot, Outcome::Completed);
+    let no_show = Window::of(&slot, Outcome::NoShowHost);
+    let mut differences = Vec::new();
+    for (name, got) in [
+        ("noShowEarliest", no_show.earliest),
+        ("noShowLatest", no_show.latest),
+        ("completedEarliest", completed.earliest),
+        ("completedLatest", completed.latest),
+    ] {
+        let expected: u64 = ends.integer(name)?;
+        differences.extend(same(&format!("/windows/{name}"), expected, got.unix()).err());
+    }
+    ends.finish()?;
+    for (check, number) in checks.iter().zip(0..) {
+        let place = format!("/checks/{number}");
+        differences.extend(
+            window_check(&slot, check)
+                .map_err(|error| error.within(place))
+                .err(),
+        );
+    }
+    Difference::all(differences)
+}
+
+fn window_check(slot: &Slot, check: &Value) -> Verdict {
+    let members = Members::of(check)?;
+    let outcome: Outcome = members
+        .text("outcome")?
+        .parse()
+        .map_err(|error| Difference::not_understood(format!("outcome: {error}")))?;
+    let now = Timestamp::from_unix(members.integer("now")?);
+    let (result, sweep) = (members.text("result")?, members.value("scheduler")?);
+    members.finish()?;
+    let (told, swept) = match (Window::of(slot, outcome).place(now), outcome) {
+        (Place::Inside, _) => ("ok", Value::Null),
+        (Place::Before, Outcome::Completed) => ("overlap_not_met", "not_due_yet".into()),
+        (Place::Before, Outcome::NoShowHost | Outcome::NoShowGuest) => {
+            ("grace_not_over", "not_due_yet".into())
+        }
+        (Place::After, outcome) => (too_late(outcome), "window_missed".into()),
+    };
+    same_text("/result", result, told)?;
+    same("/scheduler", sweep, &swept)
 }
 
 /// A token of the reference builder, made again by the format and, where a server of ours would

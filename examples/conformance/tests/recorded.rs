@@ -8,10 +8,10 @@ use common::{replay, vectors};
 use session_conformance::stores::StoreKind;
 
 /// Scenarios and sections of the systems that there are.
-const GOLDEN: &str = "misc,auth,jwt,credits,celo,room,meter,signature,agora";
+const GOLDEN: &str = "misc,auth,jwt,credits,celo,room,meter,signature,agora,session,mock,attest,\
+    unit";
 const AGORA: &str = "build,parse,invalid_build,legacy_006";
 const LIVEKIT: &str = "tokens,verify";
-const SETTLEMENT: &str = "abi,eip712_mutual_outcome,payout";
 
 async fn all_pass(file: &str, only: &str, store: &StoreKind, cases_min: usize) {
     let report = replay(&vectors(file), only, store).await;
@@ -21,12 +21,12 @@ async fn all_pass(file: &str, only: &str, store: &StoreKind, cases_min: usize) {
 
 #[tokio::test]
 async fn the_recorded_exchanges_hold_on_memory() {
-    all_pass("golden-rooms.json", GOLDEN, &StoreKind::Memory, 58).await;
+    all_pass("golden-rooms.json", GOLDEN, &StoreKind::Memory, 85).await;
 }
 
 #[tokio::test]
 async fn the_recorded_exchanges_hold_on_sqlite() {
-    all_pass("golden-rooms.json", GOLDEN, &StoreKind::Sqlite, 58).await;
+    all_pass("golden-rooms.json", GOLDEN, &StoreKind::Sqlite, 85).await;
 }
 
 #[tokio::test]
@@ -41,7 +41,7 @@ async fn the_vectors_of_livekit_tokens_hold() {
 
 #[tokio::test]
 async fn the_vectors_of_escrows_hold() {
-    all_pass("settlement.json", SETTLEMENT, &StoreKind::Memory, 107).await;
+    all_pass("settlement.json", "", &StoreKind::Memory, 364).await;
 }
 
 #[tokio::test]

@@ -75,6 +75,7 @@ const RETRY_AFTER: &str = "retry-after";
         (name = "sign-in", description = "From a wallet to an access token."),
         (name = "credits", description = "The seconds that a wallet may spend in rooms."),
         (name = "rooms", description = "Live voice rooms, metered to the second."),
+        (name = "sessions", description = "Booked sessions, paid through an escrow."),
         (name = "operation", description = "For those who run the server."),
     ),
     components(schemas(schema::Error, schema::Problem))
@@ -95,7 +96,7 @@ pub(crate) fn frame() -> OpenApi {
         .build();
     let service = ApiKeyValue::with_description(
         "x-service-token",
-        "Reserved for calls between services; no operation takes it yet.",
+        "The operator's token for calls between its own services.",
     );
     components.add_security_scheme("access_token", SecurityScheme::Http(bearer));
     components.add_security_scheme(

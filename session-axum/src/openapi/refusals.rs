@@ -14,7 +14,7 @@ use crate::problem::{Code, Problem};
 /// What a route that asks the store can be refused for.
 pub(crate) const READ: &[Code] = &[Code::Internal, Code::StoreUnavailable];
 /// What a route that executes a command can be refused for.
-pub(crate) const COMMAND: &[Code] = &[Code::Busy, Code::Internal, Code::StoreUnavailable];
+pub(crate) const COMMAND: &[Code] = &[Code::Contended, Code::Internal, Code::StoreUnavailable];
 /// What a route that asks the chain can be refused for.
 pub(crate) const CHAIN: &[Code] = &[Code::ChainUnavailable, Code::NotConfigured];
 

@@ -21,6 +21,17 @@ pub(crate) struct RoomId(String);
 #[schema(value_type = String, format = "uuid", example = "c2a4e6a8-5d3b-4c1f-8e7a-6b5c4d3e2f10")]
 pub(crate) struct ConnectionId(String);
 
+/// A booking of an escrow contract: a decimal number below 2^256.
+#[derive(ToSchema)]
+#[schema(value_type = String, pattern = "^[0-9]{1,78}$", example = "7")]
+pub(crate) struct BookingId(String);
+
+/// 32 bytes: `0x` and 64 hex digits, in lower case in every answer.
+#[derive(ToSchema)]
+#[schema(value_type = String, pattern = "^0x[0-9a-fA-F]{64}$",
+    example = "0x854fa816323ecab971456df1c7b97fb8ec468e479892b7b453484c712e3aa0a8")]
+pub(crate) struct Word(String);
+
 /// Whole seconds.
 #[derive(ToSchema)]
 #[schema(value_type = u64, example = 1800)]
@@ -40,6 +51,9 @@ pub(crate) struct Error {
     /// With `insufficient_credits`: what is left.
     #[schema(value_type = Seconds, required = false)]
     remaining_seconds: Option<u64>,
+    /// With what is too early: when it is worth trying again, in unix seconds.
+    #[schema(value_type = u64, required = false)]
+    retry_at: Option<u64>,
     /// With `not_verified`: always false.
     #[schema(value_type = bool, required = false)]
     granted: Option<bool>,

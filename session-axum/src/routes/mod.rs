@@ -1,10 +1,14 @@
 //! The routes, and the layers around them.
 
+mod attest;
 mod auth;
 mod credits;
 mod health;
+mod hosts;
 mod room_view;
 mod rooms;
+mod session_view;
+mod sessions;
 mod sign_in;
 pub(crate) mod stream;
 
@@ -96,6 +100,10 @@ fn recorded() -> OpenApiRouter<App> {
         .routes(routes!(rooms::leave))
         .routes(routes!(room_view::room))
         .routes(routes!(room_view::events))
+        .routes(routes!(sessions::join))
+        .routes(routes!(sessions::leave))
+        .routes(routes!(sessions::stats))
+        .routes(routes!(attest::attest))
 }
 
 /// Where the original has nothing.
@@ -104,6 +112,14 @@ fn new() -> OpenApiRouter<App> {
         .routes(routes!(sign_in::siwe_nonce))
         .routes(routes!(sign_in::siwe_verify))
         .routes(routes!(sign_in::logout))
+        .routes(routes!(session_view::list))
+        .routes(routes!(session_view::timeline))
+        .routes(routes!(session_view::bundle))
+        .routes(routes!(sessions::presence))
+        .routes(routes!(sessions::evidence))
+        .routes(routes!(sessions::outcome))
+        .routes(routes!(hosts::own, hosts::set))
+        .routes(routes!(hosts::other))
 }
 
 /// Unknown paths and methods alike, text and all as recorded.

@@ -493,7 +493,7 @@ pub(crate) struct MediaAnswer {
 }
 
 impl MediaAnswer {
-    fn of(grant: &MediaGrant, app: &App) -> Option<Self> {
+    pub(crate) fn of(grant: &MediaGrant, app: &App) -> Option<Self> {
         let endpoint = app.media().endpoint(grant)?;
         Some(Self {
             provider: app.media().vendor().name(),
@@ -503,7 +503,7 @@ impl MediaAnswer {
     }
 }
 
-fn token(grant: &MediaGrant, app: &App) -> Result<String, Problem> {
+pub(crate) fn token(grant: &MediaGrant, app: &App) -> Result<String, Problem> {
     app.media().issue(grant).map_err(|error: MediaTokenError| {
         tracing::error!(error = shown::in_full(&error), "no media token can be made");
         Problem::new(Code::Internal)

@@ -164,6 +164,7 @@ mod tests {
             },
             status: BookingStatus::Booked,
             finalizable_at: None,
+            disputed_at: None,
             host: Attendance::default(),
             guest: Attendance {
                 stays: vec![stay],

@@ -95,6 +95,17 @@ pub struct AttestationView {
     service: Option<Service>,
 }
 
+#[cfg(test)]
+impl AttestationView {
+    pub(super) const fn of(intent: Loaded<Intent>, session: Loaded<BookedSession>) -> Self {
+        Self {
+            intent,
+            session,
+            service: None,
+        }
+    }
+}
+
 impl Command for ConcludeAttestation {
     type View = AttestationView;
     /// The intent afterwards; `None` where somebody else has settled it.

@@ -340,8 +340,8 @@ impl Looking<'_> {
                 let end = session.agreement.slot.end();
                 let goes_on = self.at < end && session.is_attended();
                 if !self.by_hand && goes_on && outcome == Outcome::Completed {
-                    let reason = Waiting::SessionInProgress;
-                    return Err(self.waiting(reason, end));
+                    let class = AttemptClass::Waiting(Waiting::SessionInProgress);
+                    return Err(self.wait(class, end, BookingRefusal::Busy));
                 }
                 Ok(self.decision(&inputs, outcome, DecidedBy::Presence))
             }
@@ -417,11 +417,21 @@ impl Looking<'_> {
         // itself heard.
         let in_progress = matches!(reason, Waiting::NotStarted | Waiting::SessionInProgress);
         let until = if in_progress && self.at < due {
-            due.min(slot.end().max(retry_at))
+            due
         } else {
             retry_at
         };
-        let refusal = BookingRefusal::Waiting { reason, retry_at };
+        // Whoever asks by hand knows two reasons (`spec/README.md`, "Manual attestation").
+        let grace_is_over = self.at >= slot.start_time.after(slot.grace());
+        let asked = match (reason, in_progress && grace_is_over) {
+            (_, true) => Waiting::OverlapNotMet,
+            (_, false) if in_progress => Waiting::GraceNotOver,
+            (reason, false) => reason,
+        };
+        let refusal = BookingRefusal::Waiting {
+            reason: asked,
+            retry_at,
+        };
         self.wait(AttemptClass::Waiting(reason), until, refusal)
     }
 

@@ -5,10 +5,10 @@ use alloc::string::String;
 use serde::{Deserialize, Serialize};
 
 use super::view::{Missing, SessionView};
-use super::{AttachedEvidence, BookingRefusal, EVIDENCE_MAX, EvidenceSource, Party};
+use super::{AttachedEvidence, BookingRefusal, EVIDENCE_MAX, EvidenceSource};
 use crate::attestation::Evidence;
 use crate::changeset::{Draft, Fact};
-use crate::escrow::BookingKey;
+use crate::escrow::{BookingKey, Side};
 use crate::ports::StoreError;
 use crate::service::{Answers, Command, Context, Decision, Ports, Verdict};
 use crate::types::{EvidenceId, Wallet};
@@ -103,8 +103,8 @@ impl Command for AttachEvidence {
                 .map(|session| (session, EvidenceSource::Service)),
             Some(wallet) => view.own(self.key, wallet, answers).map(|(session, party)| {
                 let by = match party {
-                    Party::Host => EvidenceSource::Host,
-                    Party::Guest => EvidenceSource::Guest,
+                    Side::Host => EvidenceSource::Host,
+                    Side::Guest => EvidenceSource::Guest,
                 };
                 (session, by)
             }),

@@ -4,10 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use super::stay::{Stayed, stay_on};
 use super::view::{Missing, SessionView};
-use super::{BookedSession, BookingRefusal, Party, STAYS_MAX, Settlement};
+use super::{BookedSession, BookingRefusal, STAYS_MAX, Settlement};
 use crate::attestation::Stay;
 use crate::changeset::{Draft, Fact};
-use crate::escrow::{BookingKey, BookingStatus, EscrowReading};
+use crate::escrow::{BookingKey, BookingStatus, EscrowReading, Side};
 use crate::media::{Channel, MediaGrant, MediaUid, Role};
 use crate::ports::StoreError;
 use crate::service::{Answers, Command, Context, Decision, Ports, Verdict};
@@ -32,7 +32,7 @@ pub struct SessionJoined {
     /// What the media token is made from.
     pub grant: MediaGrant,
     /// Which party came.
-    pub party: Party,
+    pub party: Side,
     /// When the session ends.
     pub ends_at: Timestamp,
 }
@@ -96,14 +96,14 @@ impl JoinSession {
         reading: &EscrowReading,
         at: Timestamp,
         cx: &Context<'_>,
-    ) -> Result<Party, BookingRefusal> {
+    ) -> Result<Side, BookingRefusal> {
         if reading.booking.status != BookingStatus::Booked {
             return Err(BookingRefusal::NotActive);
         }
         if !reading.slot.exists() {
             return Err(BookingRefusal::SlotNotFound);
         }
-        let party = session.agreement.party(self.wallet);
+        let party = session.agreement.side(self.wallet);
         let party = party.ok_or(BookingRefusal::NotParticipant)?;
         let slot = &session.agreement.slot;
         let opens_at = slot
@@ -122,7 +122,7 @@ impl JoinSession {
 impl BookedSession {
     /// The number of a party in the channel: the recorded one of its wallet, kept once it was
     /// given. Where that is 0 or the other party's, the next free one from a random start.
-    pub(super) fn uid_of(&self, party: Party, random: u32) -> MediaUid {
+    pub(super) fn uid_of(&self, party: Side, random: u32) -> MediaUid {
         if let Some(uid) = self.attendance(party).uid {
             return uid;
         }
@@ -144,7 +144,7 @@ impl BookedSession {
     /// Begins a stay.
     pub(super) fn enter(
         &mut self,
-        party: Party,
+        party: Side,
         uid: MediaUid,
         at: Timestamp,
         cx: &Context<'_>,

@@ -13,18 +13,25 @@
 //! | `attest` | sending it, and what came of it by what the chain shows afterwards |
 //! | `decision` | what was decided on, and how to check it |
 //! | `host` | whether a host takes bookings |
-//! | `query` | what parties may see |
+//! | `next`, `query` | what parties may do next, and what they may see |
+//! | [`bundle`] | a session as a document that anybody can check |
 
 mod attest;
+pub mod bundle;
 mod consider;
 mod decision;
 mod evidence;
 mod host;
 mod join;
+mod next;
 mod query;
 mod session;
 mod statement;
 mod stay;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 mod view;
 
 pub use attest::{AttestationView, ConcludeAttestation, MUTUAL_ATTEMPTS_MAX, deliver_attestation};
@@ -33,10 +40,11 @@ pub use decision::{DecidedBy, Decision, InvalidDecision};
 pub use evidence::{AttachEvidence, EVIDENCE_URI_BYTES_MAX, EvidenceRefusal};
 pub use host::{Host, SetHost};
 pub use join::{JoinSession, SessionJoined};
+pub use next::{Step, StepKind, next_steps};
 pub use query::{SessionError, host, own_sessions, session};
 pub use session::{
     ATTEMPTS_KEPT_MAX, Agreement, AttachedEvidence, Attempt, AttemptClass, Attendance,
-    BookedSession, EVIDENCE_MAX, EvidenceSource, Party, STAYS_MAX, Settlement,
+    BookedSession, EVIDENCE_MAX, EvidenceSource, STAYS_MAX, Settlement,
 };
 pub use statement::{
     OutcomeStatement, StateOutcome, StatementRefusal, StatementState, statements_of,

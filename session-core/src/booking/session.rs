@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Decision, OutcomeStatement};
 use crate::attestation::{Done, Evidence, Stay, Waiting};
-use crate::escrow::{Booking, BookingKey, BookingStatus, EscrowReading, Outcome, Slot, Terms};
+use crate::escrow::{
+    Booking, BookingKey, BookingStatus, EscrowReading, Outcome, Side, Slot, Terms,
+};
 use crate::media::MediaUid;
 use crate::types::{ConnectionId, EvidenceId, SlotId, Timestamp, TokenAmount, Wallet, Word};
 
@@ -21,28 +23,6 @@ pub const EVIDENCE_MAX: usize = 20;
 
 /// Attempts that are kept, the latest; equal ones in a row count as one.
 pub const ATTEMPTS_KEPT_MAX: usize = 20;
-
-/// Host or guest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[allow(clippy::exhaustive_enums, reason = "a booking has two parties")]
-pub enum Party {
-    /// Who offered the slot.
-    Host,
-    /// Who booked it.
-    Guest,
-}
-
-impl Party {
-    /// The other one.
-    #[must_use]
-    pub const fn other(self) -> Self {
-        match self {
-            Self::Host => Self::Guest,
-            Self::Guest => Self::Host,
-        }
-    }
-}
 
 /// What was booked: everything of it that the contract never changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,17 +66,17 @@ impl Agreement {
 
     /// The wallet of a party.
     #[must_use]
-    pub const fn wallet(&self, party: Party) -> Wallet {
+    pub const fn wallet(&self, party: Side) -> Wallet {
         match party {
-            Party::Host => self.slot.host,
-            Party::Guest => self.guest,
+            Side::Host => self.slot.host,
+            Side::Guest => self.guest,
         }
     }
 
     /// Which party a wallet is.
     #[must_use]
-    pub fn party(&self, wallet: Wallet) -> Option<Party> {
-        [Party::Host, Party::Guest]
+    pub fn side(&self, wallet: Wallet) -> Option<Side> {
+        [Side::Host, Side::Guest]
             .into_iter()
             .find(|party| self.wallet(*party) == wallet)
     }
@@ -149,6 +129,18 @@ pub enum EvidenceSource {
     Guest,
     /// The service itself.
     Service,
+}
+
+impl EvidenceSource {
+    /// The word in answers.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Host => "host",
+            Self::Guest => "guest",
+            Self::Service => "service",
+        }
+    }
 }
 
 /// A piece of evidence on record.
@@ -285,6 +277,8 @@ pub struct BookedSession {
     pub status: BookingStatus,
     /// From when on it can be finalised, where it is attested.
     pub finalizable_at: Option<Timestamp>,
+    /// When it was challenged, where it was.
+    pub disputed_at: Option<Timestamp>,
     /// The host's side.
     pub host: Attendance,
     /// The guest's side.
@@ -318,6 +312,7 @@ impl BookedSession {
             agreement: Agreement::of(reading),
             status: BookingStatus::None,
             finalizable_at: None,
+            disputed_at: None,
             host: Attendance::default(),
             guest: Attendance::default(),
             evidence: Vec::new(),
@@ -336,24 +331,25 @@ impl BookedSession {
     /// Takes over how far the contract is.
     pub(super) fn saw(&mut self, booking: &Booking) {
         self.status = booking.status;
-        let is_attested = booking.finalizable_at != Timestamp::EPOCH;
-        self.finalizable_at = is_attested.then_some(booking.finalizable_at);
+        let told = |at: Timestamp| Some(at).filter(|at| *at != Timestamp::EPOCH);
+        self.finalizable_at = told(booking.finalizable_at);
+        self.disputed_at = told(booking.disputed_at);
     }
 
     /// What is on record of a party.
     #[must_use]
-    pub const fn attendance(&self, party: Party) -> &Attendance {
+    pub const fn attendance(&self, party: Side) -> &Attendance {
         match party {
-            Party::Host => &self.host,
-            Party::Guest => &self.guest,
+            Side::Host => &self.host,
+            Side::Guest => &self.guest,
         }
     }
 
     /// The same, to be changed.
-    pub(super) const fn attendance_mut(&mut self, party: Party) -> &mut Attendance {
+    pub(super) const fn attendance_mut(&mut self, party: Side) -> &mut Attendance {
         match party {
-            Party::Host => &mut self.host,
-            Party::Guest => &mut self.guest,
+            Side::Host => &mut self.host,
+            Side::Guest => &mut self.guest,
         }
     }
 

@@ -6,11 +6,11 @@ use alloc::string::String;
 use serde::{Deserialize, Serialize};
 
 use super::view::{Missing, SessionView};
-use super::{BookedSession, BookingRefusal, Party, Settlement};
+use super::{BookedSession, BookingRefusal, Settlement};
 use crate::changeset::{Draft, Fact};
 use crate::escrow::abi::Uint64;
 use crate::escrow::statement::{Statement, StatementSignature};
-use crate::escrow::{BookingKey, EscrowReading, Outcome};
+use crate::escrow::{BookingKey, EscrowReading, Outcome, Side};
 use crate::ports::{MutualProof, StoreError};
 use crate::service::{Answers, Command, Context, Decision, Ports, Verdict};
 use crate::types::{Timestamp, Wallet, Word};
@@ -223,11 +223,11 @@ impl StateOutcome {
         &self,
         session: &BookedSession,
         reading: &EscrowReading,
-    ) -> Result<Party, StatementRefusal> {
+    ) -> Result<Side, StatementRefusal> {
         if !reading.slot.exists() {
             return Err(BookingRefusal::SlotNotFound.into());
         }
-        let party = session.agreement.party(self.wallet);
+        let party = session.agreement.side(self.wallet);
         let party = party.ok_or(BookingRefusal::BookingNotFound)?;
         if !reading.capabilities.mutual_outcome {
             return Err(StatementRefusal::Unsupported);

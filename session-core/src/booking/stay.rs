@@ -6,9 +6,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::view::{Missing, SessionView};
-use super::{BookedSession, BookingRefusal, Party, Settlement};
+use super::{BookedSession, BookingRefusal, Settlement};
 use crate::changeset::{Draft, Fact};
-use crate::escrow::BookingKey;
+use crate::escrow::{BookingKey, Side};
 use crate::outage::Outages;
 use crate::ports::StoreError;
 use crate::room::Departure;
@@ -29,7 +29,7 @@ pub(super) enum Stayed {
 /// A party is heard: its stay goes on, unless it was silent for longer than it may be.
 pub(super) fn stay_on(
     session: &mut BookedSession,
-    party: Party,
+    party: Side,
     at: Timestamp,
     outages: &Outages,
     cx: &Context<'_>,
@@ -60,7 +60,7 @@ impl BookedSession {
     /// Ends the stay that a party is in.
     fn leave(
         &mut self,
-        party: Party,
+        party: Side,
         left_at: Timestamp,
         why: Departure,
         now: Timestamp,
@@ -121,7 +121,7 @@ impl Command for LeaveSession {
         let Some(mut session) = view.row.value().cloned() else {
             return left(draft, Seconds::ZERO);
         };
-        let Some(party) = session.agreement.party(self.wallet) else {
+        let Some(party) = session.agreement.side(self.wallet) else {
             return left(draft, Seconds::ZERO);
         };
         let at = view.now(cx);

@@ -2,9 +2,9 @@
 
 use alloc::boxed::Box;
 
-use super::{BookedSession, BookingRefusal, Party};
+use super::{BookedSession, BookingRefusal};
 use crate::changeset::{Key, Loaded};
-use crate::escrow::{BookingKey, BookingStatus, EscrowReading};
+use crate::escrow::{BookingKey, BookingStatus, EscrowReading, Side};
 use crate::outage::{Outages, Service, shared_now};
 use crate::ports::{Answer, Question, Read, Snapshot, StoreError};
 use crate::service::{Answers, Context, Ports};
@@ -98,9 +98,9 @@ impl SessionView {
         key: BookingKey,
         wallet: Wallet,
         answers: &Answers,
-    ) -> Result<(BookedSession, Party), Missing> {
+    ) -> Result<(BookedSession, Side), Missing> {
         let session = self.known(key, answers)?;
-        match session.agreement.party(wallet) {
+        match session.agreement.side(wallet) {
             Some(party) => Ok((session, party)),
             None => Err(Missing::Refusal(BookingRefusal::BookingNotFound)),
         }

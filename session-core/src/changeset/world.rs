@@ -207,7 +207,7 @@ impl World {
         let mut found = Vec::new();
         for (version, row) in self.rows.values() {
             if let Row::BookedSession(session) = row
-                && session.agreement.party(page.wallet).is_some()
+                && session.agreement.side(page.wallet).is_some()
                 && page.status.is_none_or(|status| session.status == status)
                 && before
                     .as_ref()

@@ -25,6 +25,7 @@ mod reading;
 mod record;
 pub mod returned;
 pub mod revert;
+mod side;
 pub mod statement;
 
 pub use key::{BookingKey, EscrowId, InvalidBookingKey};
@@ -33,6 +34,7 @@ pub use record::{
     Booking, BookingStatus, ContractOutcome, InvalidOutcome, Outcome, Request, RequestStatus, Slot,
     SlotStatus, Terms,
 };
+pub use side::Side;
 
 /// What a contract can do beyond the first one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

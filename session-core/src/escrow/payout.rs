@@ -1,6 +1,7 @@
 //! What the end of a booking credits to whom (`settlement.md` section 4). The contract does it;
 //! this says beforehand what it will do, and afterwards whether it did.
 
+use super::Side;
 use super::record::{Outcome, Terms};
 use crate::types::{TokenAmount, U256};
 
@@ -12,27 +13,6 @@ pub const BPS: u64 = 10_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the contract cannot credit this amount on these terms")]
 pub struct PayoutOverflow;
-
-/// The two that a booking is between.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[allow(clippy::exhaustive_enums, reason = "a booking is between two")]
-pub enum Side {
-    /// Who offered the slot.
-    Host,
-    /// Who booked it.
-    Guest,
-}
-
-impl Side {
-    /// The other one.
-    #[must_use]
-    pub const fn other(self) -> Self {
-        match self {
-            Self::Host => Self::Guest,
-            Self::Guest => Self::Host,
-        }
-    }
-}
 
 /// How a booking came to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

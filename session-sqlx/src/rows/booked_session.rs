@@ -1,6 +1,7 @@
 //! Booked sessions.
 
-use session_core::booking::{BookedSession, Party};
+use session_core::booking::BookedSession;
+use session_core::escrow::Side;
 use session_core::ports::StoreError;
 
 use crate::columns::Columns;
@@ -67,8 +68,8 @@ pub(crate) const OF_WALLET_REST: &str = ") AS named (wallet, status, at, key, mo
 pub(super) fn values(session: &BookedSession) -> Values {
     Values::new()
         .text(session.key)
-        .text(session.agreement.wallet(Party::Host))
-        .text(session.agreement.wallet(Party::Guest))
+        .text(session.agreement.wallet(Side::Host))
+        .text(session.agreement.wallet(Side::Guest))
         .name(session.status)
         .time(session.agreement.slot.start_time)
         .json(session)
@@ -78,8 +79,8 @@ pub(super) fn decode(columns: &Columns<'_>) -> Result<BookedSession, StoreError>
     let session: BookedSession = columns.json("record")?;
     let agreement = &session.agreement;
     let is_whole = session.key == columns.parsed("key")?
-        && agreement.wallet(Party::Host) == columns.parsed("host")?
-        && agreement.wallet(Party::Guest) == columns.parsed("guest")?
+        && agreement.wallet(Side::Host) == columns.parsed("host")?
+        && agreement.wallet(Side::Guest) == columns.parsed("guest")?
         && Named::name(session.status) == columns.text("status")?
         && agreement.slot.start_time == columns.time("starts_at")?;
     if is_whole {

@@ -179,6 +179,7 @@ pub(crate) fn booked(n: u8) -> BookedSession {
         },
         status: BookingStatus::Booked,
         finalizable_at: None,
+        disputed_at: None,
         host: Attendance::default(),
         guest: Attendance::default(),
         evidence: Vec::new(),

@@ -60,6 +60,7 @@ pub(crate) fn booked(n: u32) -> BookedSession {
         },
         status: BookingStatus::ALL[n as usize % BookingStatus::ALL.len()],
         finalizable_at: None,
+        disputed_at: None,
         host: Attendance {
             statement,
             ..Attendance::default()

@@ -19,6 +19,7 @@ pub(super) async fn a_booked_session_comes_back_as_it_was(stage: &Stage) -> Resu
         states.push(BookedSession {
             status: *status,
             finalizable_at: Some(Timestamp::EPOCH),
+            disputed_at: Some(Timestamp::EPOCH),
             ..booked(1)
         });
     }

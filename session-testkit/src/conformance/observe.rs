@@ -1,7 +1,7 @@
 //! What the port shows of a state, compared with a world.
 
-use session_core::booking::Party;
 use session_core::changeset::{Changeset, Key, Lane, Row, World, apply};
+use session_core::escrow::Side;
 use session_core::ledger::Order;
 use session_core::ports::{
     BookedSessions, Claim, Claimed, CreditEntries, Read, RevokedTokens, RoomEvents, Store,
@@ -36,7 +36,7 @@ pub(super) async fn same_rows(
         match row {
             Row::BookedSession(session) => {
                 let place = (session.agreement.slot.start_time, session.key);
-                for party in [Party::Host, Party::Guest] {
+                for party in [Side::Host, Side::Guest] {
                     let all = BookedSessions {
                         wallet: session.agreement.wallet(party),
                         status: None,

@@ -145,6 +145,7 @@ pub(super) fn booked(n: u32) -> BookedSession {
         },
         status: BookingStatus::Booked,
         finalizable_at: None,
+        disputed_at: None,
         host: Attendance::default(),
         guest: Attendance::default(),
         evidence: Vec::new(),

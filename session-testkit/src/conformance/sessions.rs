@@ -59,6 +59,7 @@ pub(super) fn largest() -> BookedSession {
     BookedSession {
         status: BookingStatus::Finalized,
         finalizable_at: Some(Timestamp::MAX),
+        disputed_at: Some(Timestamp::MAX),
         host: attendance(1),
         guest: attendance(2),
         evidence: evidence(),

@@ -1,8 +1,9 @@
 //! Faults with booked sessions and hosts.
 
-use session_core::booking::{Attendance, BookedSession, Party};
+use session_core::booking::{Attendance, BookedSession};
 use session_core::changeset::{Expect, Fact, Key, Lane, Row, Write};
 use session_core::escrow::BookingStatus;
+use session_core::escrow::Side;
 use session_core::outbox::Effect;
 use session_core::ports::{BookedSessions, Claim, Read, StoredRow};
 
@@ -117,7 +118,7 @@ pub(crate) const FAULTS: &[Fault] = &[
         ],
         lists: |reads, lists| {
             each_page(reads, lists, |page, list| {
-                list.retain(|stored| party(page, stored) == Some(Party::Host));
+                list.retain(|stored| party(page, stored) == Some(Side::Host));
             });
         },
         ..SOUND
@@ -129,7 +130,7 @@ pub(crate) const FAULTS: &[Fault] = &[
             each_page(reads, lists, |page, list| {
                 let both = |stored: &StoredRow| {
                     session(stored).is_some_and(|it| it.agreement.guest == page.wallet)
-                        && party(page, stored) == Some(Party::Host)
+                        && party(page, stored) == Some(Side::Host)
                 };
                 let twice = list.iter().find(|stored| both(stored)).cloned();
                 list.extend(twice);
@@ -245,8 +246,8 @@ fn session(stored: &StoredRow) -> Option<&BookedSession> {
     }
 }
 
-fn party(page: &BookedSessions, stored: &StoredRow) -> Option<Party> {
-    session(stored)?.agreement.party(page.wallet)
+fn party(page: &BookedSessions, stored: &StoredRow) -> Option<Side> {
+    session(stored)?.agreement.side(page.wallet)
 }
 
 fn each_attendance(stored: &mut StoredRow, change: fn(&mut Attendance)) {

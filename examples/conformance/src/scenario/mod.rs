@@ -1,5 +1,6 @@
 //! Exchanges over HTTP, replayed against the real router.
 
+mod chain;
 mod compare;
 mod config;
 mod media;

@@ -6,6 +6,7 @@ use serde_json::Value;
 use session_core::crypto::LocalSigner;
 use session_core::types::{Wallet, decode_hex_array};
 
+use super::chain::{ChainEffect, GivenChain, Profile};
 use super::rule;
 use crate::members::{Members, integer_of};
 use crate::report::{Difference, quoted, shown};
@@ -14,11 +15,9 @@ use crate::report::{Difference, quoted, shown};
 /// rule of the house looks back.
 const ADVANCE_MAX_SECONDS: u64 = 8 * 24 * 3600;
 
-/// Environments of the record. What tells them apart are systems of later builds.
-const PROFILES: [&str; 5] = ["live", "mock", "nokey", "notoken", "prod"];
-
 #[derive(Debug)]
 pub(super) struct Scenario {
+    pub(super) profile: Profile,
     pub(super) given: Given,
     pub(super) steps: Vec<Step>,
 }
@@ -31,6 +30,7 @@ pub(super) struct Given {
     pub(super) names: Vec<(String, String)>,
     pub(super) verified_at: Vec<(String, u64)>,
     pub(super) vars: BTreeMap<String, Value>,
+    pub(super) chain: GivenChain,
 }
 
 #[derive(Debug)]
@@ -67,6 +67,8 @@ pub(super) struct Exchange {
     pub(super) bind: Vec<(String, String)>,
     /// Pointer into the answer to the text of a rule.
     pub(super) compare: BTreeMap<String, String>,
+    /// What must reach the chain; nothing else may.
+    pub(super) effect: Option<ChainEffect>,
 }
 
 #[derive(Debug)]
@@ -111,11 +113,11 @@ pub(super) struct Ours {
 impl Scenario {
     pub(super) fn read(value: &Value) -> Result<Self, Difference> {
         let members = Members::of(value)?;
-        if let Some(profile) = members.optional_text("profile")?
-            && !PROFILES.contains(&profile)
-        {
-            return Err(Difference::not_understood(format!("profile {profile}")));
-        }
+        let profile = match members.optional_text("profile")? {
+            None => Profile::default(),
+            Some(name) => Profile::read(name)
+                .ok_or_else(|| Difference::not_understood(format!("profile {name}")))?,
+        };
         let given = match members.optional("given") {
             None => Given::default(),
             Some(given) => Given::read(given).map_err(|error| error.within("/given"))?,
@@ -132,20 +134,19 @@ impl Scenario {
         if steps.is_empty() {
             return Err(Difference::not_understood("a scenario without steps"));
         }
-        Ok(Self { given, steps })
+        Ok(Self {
+            profile,
+            given,
+            steps,
+        })
     }
 }
 
 impl Given {
     fn read(value: &Value) -> Result<Self, Difference> {
         let members = Members::of(value)?;
-        // These need systems that this build does not have.
-        for name in ["bookings", "chain", "presence"] {
-            if members.optional(name).is_some_and(|value| !is_empty(value)) {
-                return Err(Difference::not_understood(name));
-            }
-        }
         let mut given = Self {
+            chain: GivenChain::read(&members)?,
             credits: read_rows(members.list("credits")?, None)?,
             vars: members
                 .entries("vars")?
@@ -294,10 +295,17 @@ impl Exchange {
         for (pointer, text) in &compare {
             rule::check_kind(text).map_err(|error| error.within(pointer))?;
         }
+        let ours = Ours::read(members)?;
+        let effect = members.optional("chain_effect").map(ChainEffect::read);
+        let effect = effect.transpose()?.and_then(|effect| match &ours {
+            None => Some(effect),
+            Some(ours) => effect.as_ours(&ours.statuses, ours.json.as_ref()),
+        });
         Ok(Self {
             request: Request::read(members.value("request")?)?,
             recorded: Recorded::read(members.value("response")?)?,
-            ours: Ours::read(members)?,
+            ours,
+            effect,
             bind: pairs("bind")?,
             compare,
         })
@@ -407,15 +415,6 @@ impl Ours {
             statuses,
             json: members.optional("json").cloned(),
         })
-    }
-}
-
-fn is_empty(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::Array(list) => list.is_empty(),
-        Value::Object(object) => object.is_empty(),
-        Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Running a scenario, step by step.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use axum::Router;
 use serde_json::Value;
@@ -9,7 +10,9 @@ use session_core::ledger::Credits;
 use session_core::service::{beat, credits, work_lane};
 use session_core::types::{Seconds, Timestamp, Wallet};
 use session_testkit::bench::Bench;
+use session_testkit::fakes::InlineDispatcher;
 
+use super::chain::Chain;
 use super::compare::{Extras, compare};
 use super::config::Config;
 use super::media::Seat;
@@ -29,17 +32,23 @@ const WORKERS_EVERY_SECONDS: u64 = 5;
 
 /// Runs a scenario on an empty store, up to its first step that fails.
 pub(super) async fn replay(scenario: &Scenario, config: &Config, empty: &OpenStore) -> Verdict {
-    let bench = Bench::new(empty.store.clone(), SEED);
+    let mut bench = Bench::new(empty.store.clone(), SEED);
+    let chain = Chain::of(&bench, config.chain_id, scenario.profile);
+    bench.ports.escrows = chain.port();
+    // What a request waits for is done before it is answered.
+    bench.ports.dispatcher = Arc::new(InlineDispatcher);
     let router = app::router(
         bench.ports.clone(),
         config.issuer(),
         config.jwt_keys.clone(),
+        chain.bookings(scenario.profile, &config.service_token),
     );
     let vars = scenario.given.vars.clone();
     let mut run = Run {
         scenario,
         config,
         bench,
+        chain,
         router,
         vars,
         seats: BTreeMap::new(),
@@ -65,6 +74,7 @@ struct Run<'a> {
     scenario: &'a Scenario,
     config: &'a Config,
     bench: Bench,
+    chain: Chain,
     router: Router,
     vars: BTreeMap<String, Value>,
     /// What joining said, by connection: a renewal does not repeat it.
@@ -85,6 +95,8 @@ impl Run<'_> {
         for row in &given.credits {
             self.set_credits(row).await?;
         }
+        let (chain, accounts) = (&given.chain, &given.accounts);
+        self.chain.prepare(chain, accounts, &self.bench).await?;
         self.beat().await
     }
 
@@ -182,6 +194,7 @@ impl Run<'_> {
         let seat = self.seat_of(&request);
         self.remember_seat(body.as_ref());
         let nothing = Value::Null;
+        let unchained = self.chain.unlike(exchange.effect);
         let exchanged = Exchanged {
             exchange,
             request: &request,
@@ -195,7 +208,9 @@ impl Run<'_> {
             },
             unbound,
         };
-        Difference::all(exchanged.differences()?)
+        let mut differences = exchanged.differences()?;
+        differences.extend(unchained);
+        Difference::all(differences)
     }
 
     /// Binds variables, and tells which pointers lead nowhere.

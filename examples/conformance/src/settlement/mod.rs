@@ -2,6 +2,7 @@
 //! what the service attests.
 
 mod abi;
+pub(crate) mod attestation;
 mod eip712;
 mod payout;
 
@@ -26,11 +27,13 @@ pub(crate) fn cases(top: &Map<String, Value>) -> Vec<Case> {
             // They tell how the file was made and how to read it.
             ("format" | "notes" | "policy" | "units", _) => Vec::new(),
             ("abi", Value::Array(list)) => each(section, list, abi::check),
-            ("attestation", Value::Array(list)) => each(section, list, not_run),
+            ("attestation", Value::Array(list)) => each(section, list, attestation::decision),
             ("eip712_mutual_outcome", Value::Array(list)) => each(section, list, eip712::check),
-            ("metrics_hash", Value::Array(list)) => each(section, list, not_run),
+            ("metrics_hash", Value::Array(list)) => each(section, list, attestation::metrics),
             ("payout", Value::Array(list)) => each(section, list, payout::check),
-            ("submit_classification", Value::Array(list)) => each(section, list, not_run),
+            ("submit_classification", Value::Array(list)) => {
+                each(section, list, attestation::class)
+            }
             _ => unknown_section(section, value),
         });
     cases.collect()
@@ -42,11 +45,6 @@ fn each(section: &str, list: &[Value], check: fn(&Value) -> Verdict) -> Vec<Case
         Case::check(section, &name_of(value, index), move || check(&recorded))
     };
     list.iter().zip(0..).map(case).collect()
-}
-
-/// A case of a section that nothing looks at yet. It has failed: what was not run is not right.
-fn not_run(_case: &Value) -> Verdict {
-    Err(Difference::new("not run"))
 }
 
 /// Whatever a record writes as a text of `0x` and digits, or as a number of decimal digits: those of

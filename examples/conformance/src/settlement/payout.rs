@@ -1,7 +1,8 @@
 //! What the ends of bookings credit.
 
 use serde_json::Value;
-use session_core::escrow::payout::{Ending, Side, credited};
+use session_core::escrow::Side;
+use session_core::escrow::payout::{Ending, credited};
 use session_core::escrow::{Outcome, Terms};
 use session_core::types::{Seconds, TokenAmount};
 
