@@ -371,6 +371,7 @@ fn seeds_until(of: &str, name: &str, invariant: &'static str, plan: &dyn Fn(Plan
         "capacity",
         "chain",
         "conservation",
+        "journaled",
         "never_negative",
         "one_seat",
     ]
@@ -425,7 +426,7 @@ found! {
     a_wallet_in_two_rooms: "free-rooms", "one_seat", on(Bug::ForgetsUniques);
     half_a_changeset: "free-rooms", "charged_once", on(Bug::HalfAChangeset);
     a_clock_that_is_not_shared: "free-rooms", "charged_once", on(Bug::HidesTheBeat);
-    a_lost_update: "free-rooms", "one_seat", on(Bug::LostUpdate);
+    a_lost_update: "free-rooms", "journaled", on(Bug::LostUpdate);
     a_claim_handed_out_twice: "free-rooms", "fenced", on(Bug::ShortLease);
     a_claim_that_is_not_named: "free-rooms", "fenced",
         with(|ports| between(ports, seals_under_no_claim, None));
