@@ -58,6 +58,23 @@ impl History {
         let known = self.states.iter().rev().find(|(since, _)| *since <= now);
         known.map(|(_, booking)| booking)
     }
+
+    fn is_booked(&self) -> bool {
+        let last = self.states.last();
+        last.is_some_and(|(_, booking)| booking.status == BookingStatus::Booked)
+    }
+
+    fn attest(&mut self, outcome: Outcome, hash: Word, now: Timestamp, finalizable_at: Timestamp) {
+        let attested = self.states.last().map(|(_, last)| Booking {
+            status: BookingStatus::Attested,
+            oracle_outcome: outcome_of(outcome),
+            metrics_hash: hash.to_bytes(),
+            attested_at: now,
+            finalizable_at,
+            ..*last
+        });
+        self.states.extend(attested.map(|booking| (now, booking)));
+    }
 }
 
 #[derive(Debug, Default)]
@@ -145,15 +162,43 @@ impl FakeEscrows {
         self.lock().bookings.insert(key, history);
     }
 
-    /// Changes how far a booking is, from now on: what others do.
+    /// Changes how far a booking is, from the next block on: what others do.
     pub fn set_status(&self, key: &BookingKey, status: BookingStatus) {
-        let now = self.clock.now();
-        if let Some(history) = self.lock().bookings.get_mut(key)
+        let mut chain = self.lock();
+        let now = self.clock.now().before(chain.behind);
+        if let Some(history) = chain.bookings.get_mut(key)
             && let Some((_, last)) = history.states.last()
         {
             let booking = Booking { status, ..*last };
             history.states.push((now, booking));
         }
+    }
+
+    /// Whether a booking is there and waits for an attestation.
+    #[must_use]
+    pub fn is_booked(&self, key: &BookingKey) -> bool {
+        let mut chain = self.lock();
+        let now = self.clock.now().before(chain.behind);
+        chain.include(now);
+        chain.bookings.get(key).is_some_and(History::is_booked)
+    }
+
+    /// Another writer attests in the oracle's name. Whether the contract took it; it is not among
+    /// what was [`accepted`](Self::accepted) of us.
+    pub fn attest_as_another(&self, key: &BookingKey, outcome: Outcome, hash: Word) -> bool {
+        let mut chain = self.lock();
+        let now = self.clock.now().before(chain.behind);
+        chain.include(now);
+        let Some(history) = chain.bookings.get_mut(key) else {
+            return false;
+        };
+        let is_booked = history.is_booked();
+        let is_taken = is_booked && by_oracle(outcome, &history.slot, now).is_ok();
+        if is_taken {
+            let finalizable_at = now.after(history.terms.challenge_window);
+            history.attest(outcome, hash, now, finalizable_at);
+        }
+        is_taken
     }
 
     /// Lets statements settle, as the second contract does.
@@ -198,6 +243,16 @@ impl FakeEscrows {
 
     /// Takes back what happened in the last seconds; nothing of it comes again by itself.
     pub fn reorganise(&self, seconds: Seconds) {
+        self.take_back(seconds, None);
+    }
+
+    /// Takes back what happened in the last seconds; our attestations come again so much later,
+    /// where the contract takes them then.
+    pub fn reorganise_and_repeat(&self, seconds: Seconds, later: Seconds) {
+        self.take_back(seconds, Some(later));
+    }
+
+    fn take_back(&self, seconds: Seconds, again_after: Option<Seconds>) {
         let mut chain = self.lock();
         let now = self.clock.now().before(chain.behind);
         chain.include(now);
@@ -209,9 +264,15 @@ impl FakeEscrows {
                 history.states.extend(first);
             }
         }
+        let mut again = Vec::new();
         for accepted in &mut chain.accepted {
-            accepted.reorganised |= accepted.at > from;
+            if accepted.at > from && !accepted.reorganised {
+                accepted.reorganised = true;
+                let attestation = accepted.attestation.clone();
+                again.extend(again_after.map(|later| (now.after(later), attestation)));
+            }
         }
+        chain.pending.extend(again);
     }
 
     /// What the chain took so far, whether or not it took it back.
@@ -304,8 +365,7 @@ impl Chain {
         if attestation.mutual.is_none() && !is_oracle {
             return Err("NOT_ORACLE");
         }
-        let (_, last) = *history.states.last().ok_or("NOT_BOOKED")?;
-        if last.status != BookingStatus::Booked {
+        if !history.is_booked() {
             return Err("NOT_BOOKED");
         }
         let challenge_window = match &attestation.mutual {
@@ -317,19 +377,17 @@ impl Chain {
             }
             Some(_) if !mutual => return Err(""),
             Some(proof) => {
-                by_both(attestation, proof, history, last.guest, now)?;
+                by_both(attestation, proof, history, now)?;
                 Seconds::ZERO
             }
         };
-        let attested = Booking {
-            status: BookingStatus::Attested,
-            oracle_outcome: outcome_of(attestation.outcome),
-            metrics_hash: attestation.metrics_hash.to_bytes(),
-            attested_at: now,
-            finalizable_at: now.after(challenge_window),
-            ..last
-        };
-        history.states.push((now, attested));
+        let finalizable_at = now.after(challenge_window);
+        history.attest(
+            attestation.outcome,
+            attestation.metrics_hash,
+            now,
+            finalizable_at,
+        );
         self.accepted.push(Accepted {
             attestation: attestation.clone(),
             at: now,
@@ -368,9 +426,9 @@ fn by_both(
     attestation: &Attestation,
     proof: &MutualProof,
     history: &History,
-    guest: Wallet,
     now: Timestamp,
 ) -> Result<(), &'static str> {
+    let guest = history.states.last().map(|(_, booking)| booking.guest);
     if now < history.slot.start_time {
         return Err("NOT_STARTED");
     }
@@ -393,7 +451,7 @@ fn by_both(
     if !signed(&proof.host_signature, history.slot.host) {
         return Err("BAD_HOST_SIG");
     }
-    if !signed(&proof.guest_signature, guest) {
+    if !guest.is_some_and(|guest| signed(&proof.guest_signature, guest)) {
         return Err("BAD_GUEST_SIG");
     }
     Ok(())

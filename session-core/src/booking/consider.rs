@@ -604,9 +604,7 @@ impl Command for TrackBooking {
         }
         let is_open = session.status == BookingStatus::Booked;
         if is_open {
-            let policy = &cx.policy.bookings.attestation;
-            let due = policy.due(&session.agreement.slot);
-            session.look_at = Some(due.max(view.now(cx)));
+            session.watch(view.now(cx), &cx.policy.bookings);
             draft.insert(session);
         }
         Verdict::Done(Decision::granted(draft, is_open))

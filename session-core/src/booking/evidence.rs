@@ -131,6 +131,7 @@ impl Command for AttachEvidence {
             by,
             at,
         });
+        session.watch(at, &cx.policy.bookings);
         let mut draft = Draft::new();
         draft.journal(
             at,
@@ -147,7 +148,60 @@ impl Command for AttachEvidence {
 
 #[cfg(test)]
 mod tests {
+    use alloc::string::ToString;
+
+    use super::super::TrackBooking;
+    use super::super::testing::{HOST, answers, at, key, reading};
     use super::*;
+    use crate::attestation::EvidenceKind;
+    use crate::changeset::{Changeset, Key, Loaded, Row, Write};
+    use crate::escrow::BookingStatus;
+    use crate::policy::Policy;
+    use crate::room::testing::cx;
+    use crate::types::{Timestamp, Word};
+
+    fn decided<C: Command<View = SessionView>>(command: &C, now: u64) -> Changeset {
+        let policy = Policy::default();
+        let cx = cx(&policy, now);
+        let view = SessionView {
+            row: Loaded::absent(Key::BookedSession(key())),
+            service: None,
+        };
+        let answers = answers(reading(now, BookingStatus::Booked));
+        match command.decide(&view, &cx, &answers) {
+            Verdict::Done(decision) => decision.changeset,
+            Verdict::Need(question) => panic!("{question:?} was answered"),
+        }
+    }
+
+    fn look_at(changeset: &Changeset) -> Option<Timestamp> {
+        changeset.rows.iter().find_map(|write| match write {
+            Write::Insert(Row::BookedSession(session)) => session.look_at,
+            _ => None,
+        })
+    }
+
+    #[test]
+    fn a_booking_that_only_evidence_puts_on_record_is_looked_at_when_it_is_due() {
+        let evidence = Evidence {
+            kind: EvidenceKind::Recording,
+            hash: Word::ZERO,
+            uri: "ipfs:bafy".to_string(),
+        };
+        // The session ends at 11,800, and whoever is absent is a minute later.
+        for (now, due) in [(0, 11_860), (20_000, 20_000)] {
+            for wallet in [None, Some(HOST)] {
+                let attach = AttachEvidence {
+                    key: key(),
+                    wallet,
+                    evidence: evidence.clone(),
+                };
+                assert_eq!(look_at(&decided(&attach, now)), Some(at(due)));
+            }
+            let track = TrackBooking { key: key() };
+            assert_eq!(look_at(&decided(&track, now)), Some(at(due)));
+        }
+    }
 
     #[test]
     fn a_reference_has_a_scheme_and_plain_characters() {

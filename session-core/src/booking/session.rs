@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Decision, OutcomeStatement};
+use super::{BookingPolicy, Decision, OutcomeStatement};
 use crate::attestation::{Done, Evidence, Stay, Waiting};
 use crate::escrow::{
     Booking, BookingKey, BookingStatus, EscrowReading, Outcome, Side, Slot, Terms,
@@ -350,6 +350,14 @@ impl BookedSession {
         match party {
             Side::Host => &mut self.host,
             Side::Guest => &mut self.guest,
+        }
+    }
+
+    /// Whoever puts a session on record, it is looked at when it is due.
+    pub(super) fn watch(&mut self, at: Timestamp, policy: &BookingPolicy) {
+        if self.settlement == Settlement::Open && self.look_at.is_none() {
+            let due = policy.attestation.due(&self.agreement.slot);
+            self.look_at = Some(due.max(at));
         }
     }
 

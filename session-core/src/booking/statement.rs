@@ -198,6 +198,7 @@ impl Command for StateOutcome {
             return refused(StatementRefusal::Expired);
         }
         session.attendance_mut(party).statement = Some(statement);
+        session.watch(at, &cx.policy.bookings);
         let (state, matched) = statements_of(&session);
         if matched.is_some() && session.settlement == Settlement::Open {
             session.look_at = Some(at.max(session.agreement.slot.start_time));

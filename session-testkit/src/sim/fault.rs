@@ -29,6 +29,24 @@ macro_rules! faults {
 faults! {
     /// Asking what came of an intent gives no answer.
     AskFailed = "ask fails",
+    /// An attestation is taken, and the answer is lost.
+    ChainAnswerLost = "attestation's answer lost",
+    /// The chain cannot be read.
+    ChainDown = "chain cannot be read",
+    /// An attestation never comes to the chain.
+    ChainDropped = "attestation dropped",
+    /// A node shows the chain as it was a while ago.
+    ChainLags = "chain lags behind",
+    /// An attestation is taken after its sender was answered.
+    ChainLate = "attestation taken late",
+    /// A node answers something that is not so.
+    ChainNonsense = "chain answers nonsense",
+    /// An attestation is refused that could be taken.
+    ChainRefused = "attestation refused",
+    /// The chain takes back its last seconds.
+    ChainReorganised = "chain reorganised",
+    /// The chain takes its time.
+    ChainSlow = "chain slow",
     /// A client hangs up: its request is dropped where it waits.
     ClientGone = "client hangs up",
     /// A claim fails and took nothing.
@@ -65,6 +83,8 @@ faults! {
     NamesFailed = "names fail",
     /// The registry of names takes its time.
     NamesSlow = "names slow",
+    /// The contracts take another account's word for a while.
+    OracleRotated = "oracle rotated",
     /// A whole process stands still.
     ProcessPaused = "process paused",
     /// A read fails.
@@ -91,6 +111,23 @@ faults! {
     VerificationsFailed = "verifications fail",
 }
 
+impl Fault {
+    /// What only a chain can do: drawn for runs that have one, so that the lists of choices of the
+    /// others keep their meaning.
+    const OF_CHAINS: &[Self] = &[
+        Self::ChainAnswerLost,
+        Self::ChainDown,
+        Self::ChainDropped,
+        Self::ChainLags,
+        Self::ChainLate,
+        Self::ChainNonsense,
+        Self::ChainRefused,
+        Self::ChainReorganised,
+        Self::ChainSlow,
+        Self::OracleRotated,
+    ];
+}
+
 /// How likely each fault is, in thousandths; zero for those that this run does without.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Chances(BTreeMap<Fault, u32>);
@@ -99,10 +136,23 @@ impl Chances {
     /// A run with few kinds of fault, each often, finds other bugs than one with all of them: each
     /// kind is drawn for the run, and how often it comes.
     pub(crate) fn draw(choices: &mut Choices) -> Self {
+        let is_of_chains = |fault: &Fault| Fault::OF_CHAINS.contains(fault);
+        let common = Fault::ALL.iter().copied();
+        let common: Vec<Fault> = common.filter(|fault| !is_of_chains(fault)).collect();
+        let mut chances = Self::default();
+        chances.draw_among(&common, choices);
+        chances
+    }
+
+    /// Draws those of chains as well.
+    pub(crate) fn draw_of_chains(&mut self, choices: &mut Choices) {
+        self.draw_among(Fault::OF_CHAINS, choices);
+    }
+
+    fn draw_among(&mut self, faults: &[Fault], choices: &mut Choices) {
         let temper = choices.weighted(&[2, 1, 4]);
-        let mut chances = BTreeMap::new();
         if temper > 0 {
-            for &fault in Fault::ALL {
+            for &fault in faults {
                 let rates = [0, 10, 40, 120];
                 let rate = choices.weighted(if temper == 1 {
                     &[8, 2, 1, 0]
@@ -110,11 +160,10 @@ impl Chances {
                     &[4, 3, 2, 1]
                 });
                 if rates[rate] > 0 {
-                    chances.insert(fault, rates[rate]);
+                    self.0.insert(fault, rates[rate]);
                 }
             }
         }
-        Self(chances)
     }
 
     pub(crate) fn of(&self, fault: Fault) -> u32 {

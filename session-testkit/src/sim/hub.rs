@@ -15,6 +15,7 @@ use session_core::service::INSTANT_KEPT_MAX;
 use session_core::types::{IntentKey, Timestamp, Wallet};
 
 use super::backend::Backend;
+use super::chain::Chains;
 use super::fault::{Chances, Fault};
 use super::invariants::{By, Invariant, Seen, Truth};
 use super::tasks::{Spawned, TaskId};
@@ -58,6 +59,8 @@ pub(crate) struct Inner {
     pub(crate) named: Vec<Wallet>,
     pub(crate) verified: Vec<Wallet>,
     pub(crate) outside: Outside,
+    /// The escrow contracts, where there are any.
+    pub(crate) chains: Option<Chains>,
     pub(crate) current: TaskId,
     pub(crate) acting: BTreeMap<TaskId, By>,
     pub(crate) waiting: BTreeMap<TaskId, Waiting>,
@@ -194,6 +197,7 @@ impl Inner {
             named: Vec::new(),
             verified: Vec::new(),
             outside: Outside::default(),
+            chains: None,
             current: 0,
             acting: BTreeMap::new(),
             waiting: BTreeMap::new(),
@@ -265,6 +269,7 @@ impl Inner {
             world: self.backend.world(),
             now: self.now,
             policy: &self.policy,
+            chains: self.chains.as_ref(),
         };
         for invariant in &mut self.invariants {
             if let Err(what) = invariant.see(seen, truth) {
@@ -279,6 +284,7 @@ impl Inner {
             world: self.backend.world(),
             now: self.now,
             policy: &self.policy,
+            chains: self.chains.as_ref(),
         };
         for invariant in &mut self.invariants {
             if let Err(what) = invariant.check(truth) {

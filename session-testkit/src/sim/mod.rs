@@ -30,6 +30,8 @@
 //! | [`explore`](mod@explore) | small models, every interleaving of which is tried |
 
 mod backend;
+mod by_seconds;
+mod chain;
 mod choices;
 pub mod corpus;
 mod events;
@@ -48,6 +50,7 @@ pub mod systems;
 mod tasks;
 
 pub use backend::{Backend, Honest};
+pub use chain::{Booked, Chains};
 pub use choices::Choices;
 pub use fault::Fault;
 pub use plan::{Outcome, Plan, STEPS_DEFAULT, Wrap};

@@ -5,14 +5,15 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use session_core::attestation::Done;
 use session_core::changeset::{Changeset, Expect, Fact, Key, Receipt, Rejection, Row, Write};
+use session_core::escrow;
 use session_core::journal::Block;
 use session_core::outbox::{Intent, IntentClass, IntentState, Outcome};
 use session_core::policy::Policy;
 use session_core::ports::{
-    Claim, Claimed, Clock, CommitError, Dispatcher, Effects, Entropy, NameRegistry, NoEscrows,
-    PortError, PortErrorKind, Read, Store, StoreError, StoreErrorKind, StoredRow,
-    VerificationMirror,
+    Claim, Claimed, Clock, CommitError, Dispatcher, Effects, Entropy, NameRegistry, PortError,
+    PortErrorKind, Read, Store, StoreError, StoreErrorKind, StoredRow, VerificationMirror,
 };
 use session_core::room::{Closing, Departure};
 use session_core::service::{Ports, deliver};
@@ -41,7 +42,7 @@ pub(crate) fn ports_of(hub: &Arc<Hub>, server: usize, policy: Policy) -> Ports {
         entropy: port.clone(),
         names: port.clone(),
         verifications: port.clone(),
-        escrows: Arc::new(NoEscrows),
+        escrows: port.clone(),
         effects: port.clone(),
         dispatcher: port,
         policy,
@@ -49,8 +50,8 @@ pub(crate) fn ports_of(hub: &Arc<Hub>, server: usize, policy: Policy) -> Ports {
 }
 
 /// Every port at once.
-struct Port {
-    hub: Arc<Hub>,
+pub(super) struct Port {
+    pub(super) hub: Arc<Hub>,
     server: usize,
 }
 
@@ -212,7 +213,7 @@ impl Dispatcher for Port {
 }
 
 impl Port {
-    async fn slowly(&self) {
+    pub(super) async fn slowly(&self) {
         let seconds = self.hub.lock().choices.between(1, SLOW_MAX_SECONDS);
         self.hub.sleep(seconds).await;
     }
@@ -317,6 +318,23 @@ impl Inner {
                     Closing::HostLeft => "a room closed when its host was gone",
                     Closing::Unjoined => "a room closed that nobody had joined",
                 }),
+                Fact::SessionDecided { outcome, round, .. } => {
+                    if *round > 1 {
+                        self.reach("a decision was sent anew");
+                    }
+                    self.reach(match outcome {
+                        escrow::Outcome::Completed => "a session was completed",
+                        escrow::Outcome::NoShowGuest => "a guest did not show",
+                        escrow::Outcome::NoShowHost => "a host did not show",
+                    });
+                }
+                Fact::SessionMissed { .. } => self.reach("a window was missed"),
+                Fact::SessionSettled { done, .. } => self.reach(match done {
+                    Done::AlreadyAttested => "a session was attested by another",
+                    Done::AlreadySettled => "a session ended without an attestation",
+                    Done::BookingNotFound => "a booking was gone",
+                    Done::Submitted => "an attestation was confirmed",
+                }),
                 _ => {}
             }
         }
@@ -324,6 +342,12 @@ impl Inner {
             self.reach_sealed(block);
         }
         for write in &changeset.rows {
+            if let Write::Update(Row::BookedSession(session)) = write
+                && session.mutual_failed
+                && session.decision.is_none()
+            {
+                self.reach("the contract did not take what both parties signed");
+            }
             if let Write::Update(Row::Intent(intent)) = write
                 && intent.state == IntentState::Failed
             {
@@ -449,7 +473,7 @@ fn unavailable(why: &str) -> StoreError {
     }
 }
 
-fn unavailable_port(port: &'static str) -> PortError {
+pub(super) fn unavailable_port(port: &'static str) -> PortError {
     PortError {
         port,
         kind: PortErrorKind::Unavailable,

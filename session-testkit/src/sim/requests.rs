@@ -91,7 +91,7 @@ impl Run {
         }
     }
 
-    fn deliver(&mut self, request: Request, delay: u64) {
+    pub(super) fn deliver(&mut self, request: Request, delay: u64) {
         let (server, not_before) = {
             let mut inner = self.hub.lock();
             let now = inner.now;
@@ -122,7 +122,10 @@ impl Run {
         self.sent.push(request);
         let asking = ask.run(self.ports[server].clone(), once);
         let work = Box::pin(async move { Output::Answered(asking.await) });
-        self.spawn(server, kind, not_before, work);
+        let task = self.spawn(server, kind, not_before, work);
+        if let Some(request) = self.sent.last() {
+            self.hub.lock().see(&Seen::Asked { task, request });
+        }
     }
 
     /// A client that heard nothing, or that something failed, may ask again.
@@ -144,12 +147,16 @@ impl Run {
     fn with_stage<T>(&mut self, use_it: impl FnOnce(&mut dyn System, &mut Stage<'_>) -> T) -> T {
         let mut inner = self.hub.lock();
         let inner = &mut *inner;
+        if let Some(chains) = &inner.chains {
+            chains.tell_time(inner.now);
+        }
         let mut reached = Vec::new();
         let mut stage = Stage {
             choices: &mut inner.choices,
             now: inner.now,
             verified: &mut inner.verified,
             policy: &inner.policy,
+            chains: inner.chains.as_ref(),
             reached: &mut reached,
         };
         let result = use_it(&mut *self.system, &mut stage);

@@ -12,6 +12,7 @@ use session_core::policy::Policy;
 use session_core::service::{Ports, beat, work_lane};
 use session_core::types::{Seconds, Timestamp, TransferId, Unit};
 
+use super::chain::Chains;
 use super::fault::{Chances, Fault};
 use super::hub::{Hub, Inner, Server};
 use super::invariants::{self, Seen};
@@ -72,6 +73,7 @@ pub(super) struct Run {
     pub(super) late_until: BTreeMap<(usize, Lane), u64>,
     /// Lanes that nobody looks at, until something is due there: only then does it matter.
     pub(super) neglected: BTreeSet<Lane>,
+    pub(super) busy_until: u64,
     pub(super) healed_after: u64,
     pub(super) retries: Vec<(u64, Request)>,
     pub(super) held: Vec<Request>,
@@ -88,7 +90,7 @@ impl Run {
         let mut system = plan.system;
         let mut inner = Inner::new(plan.choices, plan.backend, BEGIN);
         inner.log.is_kept = plan.keeps_lines;
-        let mut scenery = Scenery::default();
+        let mut scenery = Scenery::bare(Timestamp::from_unix(BEGIN));
         system.set_up(&mut inner.choices, &mut scenery);
         inner.policy = scenery.policy;
         (inner.named, inner.verified) = (scenery.named.clone(), scenery.verified.clone());
@@ -100,6 +102,11 @@ impl Run {
                 .retain(|invariant| invariant.name() == judge);
         }
         inner.chances = Chances::draw(&mut inner.choices);
+        if !scenery.bookings.is_empty() {
+            inner.chances.draw_of_chains(&mut inner.choices);
+            let behind = scenery.chain_behind;
+            inner.chains = Some(Chains::new(scenery.begin, behind, &scenery.bookings));
+        }
         inner.entropy = inner.choices.between(0, u64::from(u32::MAX) - 1);
         draw_sealing(inner.entropy, &mut scenery.policy);
         inner.policy = scenery.policy;
@@ -132,6 +139,7 @@ impl Run {
             sent: Vec::new(),
             late_until: BTreeMap::new(),
             neglected: BTreeSet::new(),
+            busy_until: scenery.busy_until.unix(),
             healed_after: 0,
             retries: Vec::new(),
             held: Vec::new(),
@@ -302,6 +310,7 @@ impl Run {
         }
         let mut inner = self.hub.lock();
         inner.note(format_args!("{seconds} s pass"));
+        inner.hear_chains();
     }
 
     /// What the loops of a process do every second.
@@ -406,7 +415,13 @@ impl Run {
         }
     }
 
-    pub(super) fn spawn(&mut self, server: usize, kind: Kind, not_before: u64, future: Work) {
+    pub(super) fn spawn(
+        &mut self,
+        server: usize,
+        kind: Kind,
+        not_before: u64,
+        future: Work,
+    ) -> TaskId {
         let task = {
             let mut inner = self.hub.lock();
             let task = inner.task_next;
@@ -414,6 +429,7 @@ impl Run {
             task
         };
         self.add(task, server, kind, not_before, future);
+        task
     }
 
     fn add(&mut self, id: TaskId, server: usize, kind: Kind, not_before: u64, future: Work) {

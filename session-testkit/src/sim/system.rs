@@ -1,5 +1,6 @@
 //! What a system brings to the simulator.
 
+use std::any::Any;
 use std::fmt::{self, Debug};
 use std::future::Future;
 use std::pin::Pin;
@@ -10,9 +11,10 @@ use session_core::changeset::World;
 use session_core::idempotency::Once;
 use session_core::policy::Policy;
 use session_core::service::{Command, ExecuteError, Ports, execute_once};
-use session_core::types::Wallet;
+use session_core::types::{Seconds, Timestamp, Wallet};
 
 use super::Choices;
+use super::chain::{Booked, Chains};
 use super::invariants::Invariant;
 
 /// One system of the house, as its clients use it.
@@ -47,6 +49,12 @@ pub trait System: Debug + Send {
     /// An answer reached its client.
     fn heard(&mut self, request: &Request, reply: &Reply, stage: &mut Stage<'_>);
 
+    /// What the house itself asks once nothing fails, whatever clients do: looks that are repeated
+    /// for ever.
+    fn at_last(&mut self) -> Vec<Request> {
+        Vec::new()
+    }
+
     /// What must hold of its histories, besides what must hold of all.
     fn invariants(&self) -> Vec<Box<dyn Invariant>>;
 
@@ -58,7 +66,7 @@ pub trait System: Debug + Send {
 }
 
 /// What a run begins with.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 #[non_exhaustive]
 pub struct Scenery {
     /// The numbers of all servers.
@@ -69,6 +77,31 @@ pub struct Scenery {
     pub verified: Vec<Wallet>,
     /// Seconds of credit that a wallet begins with, as a base grant.
     pub credit_seconds: Vec<(Wallet, u64)>,
+    /// True time when it begins.
+    pub begin: Timestamp,
+    /// What is booked on the chain.
+    pub bookings: Vec<Booked>,
+    /// How far the time of the chain's blocks is behind true time.
+    pub chain_behind: Seconds,
+    /// Until when there is something to do, however calm it is.
+    pub busy_until: Timestamp,
+}
+
+impl Scenery {
+    /// Nobody has anything.
+    #[must_use]
+    pub(super) fn bare(begin: Timestamp) -> Self {
+        Self {
+            policy: Policy::default(),
+            named: Vec::new(),
+            verified: Vec::new(),
+            credit_seconds: Vec::new(),
+            begin,
+            bookings: Vec::new(),
+            chain_behind: Seconds::ZERO,
+            busy_until: begin,
+        }
+    }
 }
 
 /// What a system may look at and change while a run goes on.
@@ -83,6 +116,8 @@ pub struct Stage<'a> {
     pub verified: &'a mut Vec<Wallet>,
     /// The numbers of the run.
     pub policy: &'a Policy,
+    /// The escrow contracts, where there are any: what others do there is done here.
+    pub chains: Option<&'a Chains>,
     pub(super) reached: &'a mut Vec<&'static str>,
 }
 
@@ -115,6 +150,11 @@ pub trait Ask: Debug + Send + Sync {
     /// Asks it on a server.
     fn run(&self, ports: Ports, once: Option<Once>) -> Asking;
 
+    /// The command that it asks for, where it is one: for whoever wants to know what a client did.
+    fn command(&self) -> Option<&dyn Any> {
+        None
+    }
+
     /// Whether another answer may follow this one under the same key: what the request waited for
     /// was not over yet.
     fn is_provisional(&self, _answer: &str) -> bool {
@@ -140,6 +180,10 @@ impl<C: Command + Clone + 'static> Ask for Asked<C> {
     fn run(&self, ports: Ports, once: Option<Once>) -> Asking {
         let command = self.command.clone();
         Box::pin(async move { Reply::of(&execute_once(&ports, &command, once.as_ref()).await) })
+    }
+
+    fn command(&self) -> Option<&dyn Any> {
+        Some(&self.command)
     }
 }
 

@@ -6,37 +6,50 @@
 
 mod acknowledged;
 mod answered_once;
+mod attested_once;
 mod charged_once;
 mod fenced;
+mod follows;
 mod lease_bound;
 mod left_once;
+mod one_decision;
 mod refusals_are_clean;
+mod settled_in_time;
 mod silent_alone;
 mod sound;
 mod told_in_order;
+mod windows;
 mod written_first;
 
 pub use acknowledged::Acknowledged;
 pub use answered_once::AnsweredOnce;
+pub use attested_once::AttestedOnce;
 pub use charged_once::ChargedOnce;
 pub use fenced::Fenced;
+pub use follows::Follows;
 pub use lease_bound::LeaseBound;
 pub use left_once::LeftOnce;
+pub use one_decision::OneDecision;
 pub use refusals_are_clean::RefusalsAreClean;
+pub use settled_in_time::SettledInTime;
 pub use silent_alone::SilentAlone;
 pub use sound::Sound;
 pub use told_in_order::ToldInOrder;
+pub use windows::Windows;
 pub use written_first::WrittenFirst;
 
 use std::fmt::Debug;
 
 use session_core::changeset::{Changeset, Receipt, World};
+use session_core::escrow::{BookingKey, EscrowReading};
 use session_core::outbox::Intent;
 use session_core::policy::Policy;
-use session_core::ports::{Claim, Claimed, Read, StoredRow};
+use session_core::ports::{Attestation, Claim, Claimed, Read, StoredRow};
 use session_core::types::Timestamp;
 
+use super::chain::Chains;
 use super::{Reply, Request};
+use crate::escrows::Accepted;
 
 /// Who acts: one request, pass or beat, on one server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +75,26 @@ pub struct By {
 pub enum Seen<'a> {
     /// From now on some server runs, or none does.
     Alive(bool),
+    /// A request begins on a server.
+    Asked {
+        /// As which task.
+        task: u32,
+        /// The request.
+        request: &'a Request,
+    },
+    /// The chain took an attestation of ours.
+    Attested(&'a Accepted),
+    /// For so many seconds nothing has failed, and whatever could go on went on.
+    Calm(u64),
+    /// A server was told how a booking is on the chain.
+    ChainRead {
+        /// To whom.
+        by: By,
+        /// Which booking.
+        key: BookingKey,
+        /// What it was told, true or not.
+        reading: &'a EscrowReading,
+    },
     /// A request was answered; whether its client hears it is not said.
     Answered {
         /// By what.
@@ -97,6 +130,15 @@ pub enum Seen<'a> {
     Leaving(&'a Intent),
     /// A clock was looked at, of which a task will decide.
     Looked(By),
+    /// The chain took back what it had taken since this block time.
+    Reorganised(Timestamp),
+    /// An attestation leaves the process.
+    Sending {
+        /// By whom.
+        by: By,
+        /// What.
+        attestation: &'a Attestation,
+    },
     /// Rows were read.
     Read {
         /// What was asked for.
@@ -116,6 +158,8 @@ pub struct Truth<'a> {
     pub now: u64,
     /// The numbers of the run.
     pub policy: &'a Policy,
+    /// The escrow contracts, where there are any.
+    pub chains: Option<&'a Chains>,
 }
 
 /// Something that must hold of every history.
@@ -160,5 +204,17 @@ pub fn of_free_rooms() -> Vec<Box<dyn Invariant>> {
         Box::new(LeftOnce::default()),
         Box::new(SilentAlone::default()),
         Box::new(ToldInOrder::default()),
+    ]
+}
+
+/// The invariants of booked sessions.
+#[must_use]
+pub fn of_bookings() -> Vec<Box<dyn Invariant>> {
+    vec![
+        Box::new(AttestedOnce::default()),
+        Box::new(Follows::default()),
+        Box::new(OneDecision::default()),
+        Box::new(SettledInTime),
+        Box::new(Windows::default()),
     ]
 }

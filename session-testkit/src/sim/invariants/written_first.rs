@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use session_core::changeset::{Key, Row, Write};
-use session_core::outbox::{IntentClass, IntentState};
+use session_core::outbox::{Effect, IntentClass, IntentState};
 use session_core::types::IntentKey;
 
 use super::{Invariant, Seen, Truth};
@@ -58,6 +58,10 @@ impl Invariant for WrittenFirst {
                     let Write::Update(Row::Intent(intent)) = write else {
                         continue;
                     };
+                    // Of an attestation the chain says what came of it (`attested_once`).
+                    if matches!(intent.effect, Effect::Attest(_)) {
+                        continue;
+                    }
                     let is_done = self.done.contains_key(&intent.key);
                     if intent.state == IntentState::Confirmed && !is_done {
                         return Err(format!("intent {} is confirmed, not done", intent.key));

@@ -1,8 +1,10 @@
 //! What clients do, one file for each system. [`System`] says how to add one.
 
+mod bookings;
 mod free_rooms;
 mod intents;
 
+pub use bookings::Bookings;
 pub use free_rooms::FreeRooms;
 pub use intents::Intents;
 
@@ -14,7 +16,11 @@ use super::{Ask, Choices, System};
 /// Every system, as it is before a run.
 #[must_use]
 pub fn all() -> Vec<Box<dyn System>> {
-    vec![Box::new(FreeRooms::new()), Box::new(Intents::new())]
+    vec![
+        Box::new(FreeRooms::new()),
+        Box::new(Intents::new()),
+        Box::new(Bookings::new()),
+    ]
 }
 
 /// The system of a name.
