@@ -4,17 +4,20 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use session_core::booking::{BookedSession, Settlement};
 use session_core::changeset::{
     Changeset, Expect, Fact, Fence, Key, Lane, Receipt, Rejection, Row, World, Write, apply,
 };
+use session_core::escrow::{BookingKey, EscrowReading, Outcome};
 use session_core::ledger::{Order, usage};
 use session_core::media::Ttl;
-use session_core::outbox::{Intent, IntentState, Outcome};
+use session_core::outbox::{Intent, IntentState, Outcome as Effected};
 use session_core::ports::{
-    Claim, Claimed, CommitError, Effects, Read, Store, StoreError, StoredRow,
+    Attestation, Claim, Claimed, CommitError, Effects, Escrows, PortError, Read, Sent, Store,
+    StoreError, StoredRow,
 };
 use session_core::service::Ports;
-use session_core::types::{ConnectionId, EntryId, Id128, Seconds, TransferId, Wallet};
+use session_core::types::{ConnectionId, EntryId, Id128, Seconds, TransferId, Wallet, Word};
 use session_testkit::sim::{Backend, Choices, Honest, Plan, Wrap, run, systems};
 
 /// What a backend does wrong.
@@ -292,14 +295,101 @@ struct Twice(Arc<dyn Effects>);
 
 #[async_trait]
 impl Effects for Twice {
-    async fn perform(&self, intent: &Intent) -> Outcome {
+    async fn perform(&self, intent: &Intent) -> Effected {
         self.0.perform(intent).await;
         self.0.perform(intent).await
     }
 
-    async fn ask(&self, intent: &Intent) -> Outcome {
+    async fn ask(&self, intent: &Intent) -> Effected {
         self.0.ask(intent).await
     }
+}
+
+/// Escrows between the core and the simulated ones.
+#[derive(Debug)]
+struct Meddling {
+    escrows: Arc<dyn Escrows>,
+    reads: fn(&mut EscrowReading),
+    sends: fn(&mut Attestation),
+}
+
+#[async_trait]
+impl Escrows for Meddling {
+    async fn read(&self, booking: &BookingKey) -> Result<EscrowReading, PortError> {
+        let mut reading = self.escrows.read(booking).await?;
+        (self.reads)(&mut reading);
+        Ok(reading)
+    }
+
+    async fn attest(&self, attestation: &Attestation) -> Sent {
+        let mut attestation = attestation.clone();
+        (self.sends)(&mut attestation);
+        self.escrows.attest(&attestation).await
+    }
+}
+
+fn meddle(ports: &mut Ports, reads: fn(&mut EscrowReading), sends: fn(&mut Attestation)) {
+    ports.escrows = Arc::new(Meddling {
+        escrows: ports.escrows.clone(),
+        reads,
+        sends,
+    });
+}
+
+/// Changes each booked session that is written.
+fn sessions(changeset: &mut Changeset, change: fn(&mut BookedSession)) {
+    for write in &mut changeset.rows {
+        if let Write::Insert(Row::BookedSession(session))
+        | Write::Update(Row::BookedSession(session)) = write
+        {
+            change(session);
+        }
+    }
+}
+
+/// Whoever comes has been there for ten minutes.
+fn dates_back(changeset: &mut Changeset) {
+    sessions(changeset, |session| {
+        for stays in [&mut session.host.stays, &mut session.guest.stays] {
+            if let [stay] = &mut stays[..] {
+                stay.joined_at = stay.joined_at.before(Seconds::new(600));
+            }
+        }
+    });
+}
+
+/// The decision is taken back once it is known that the chain does not have it.
+fn forgets_the_decision(changeset: &mut Changeset) {
+    let is_conclusion = |write: &Write| matches!(write, Write::Update(Row::Intent(intent)) if intent.attempts > 0 && !intent.is_settled());
+    if changeset.rows.iter().any(is_conclusion) {
+        sessions(changeset, |session| session.decision = None);
+    }
+}
+
+/// A session comes on record and nobody is told to look.
+fn looks_at_nothing(changeset: &mut Changeset) {
+    sessions(changeset, |session| {
+        if session.settlement == Settlement::Open && session.attempts.is_empty() {
+            session.look_at = None;
+        }
+    });
+}
+
+/// The node's clock is ten minutes ahead.
+fn reads_the_future(reading: &mut EscrowReading) {
+    reading.chain_now = reading.chain_now.after(Seconds::new(600));
+}
+
+/// A window is said to be missed where the attestation was merely not taken.
+fn gives_up(changeset: &mut Changeset) {
+    sessions(changeset, |session| {
+        if let (Settlement::Attesting, Some(decision)) = (session.settlement, &session.decision) {
+            session.settlement = Settlement::WindowMissed {
+                outcome: decision.outcome,
+                at: decision.decided_at,
+            };
+        }
+    });
 }
 
 fn wrap(change: fn(&mut Ports)) -> Wrap {
@@ -451,6 +541,26 @@ found! {
         with(|ports| between(ports, forgets_how_far, None));
     a_journal_that_nobody_seals: "free-rooms", "resolved",
         with(|ports| between(ports, |_| {}, Some(Lane::Seal)));
+    another_hash_than_the_decided_one: "bookings", "attested_once",
+        with(|ports| meddle(ports, |_| {}, |sent| sent.metrics_hash = Word::new([1; 32])));
+    another_outcome_than_the_decided_one: "bookings", "attested_once",
+        with(|ports| meddle(ports, |_| {}, |sent| sent.outcome = Outcome::NoShowHost));
+    a_chain_that_is_thought_to_be_ahead: "bookings", "windows",
+        with(|ports| meddle(ports, reads_the_future, |_| {}));
+    an_attestation_that_is_given_up: "bookings", "windows",
+        with(|ports| between(ports, gives_up, None));
+    a_decision_that_is_taken_back: "bookings", "one_decision",
+        with(|ports| between(ports, forgets_the_decision, None));
+    a_stay_that_is_dated_back: "bookings", "follows",
+        with(|ports| between(ports, dates_back, None));
+    an_absence_that_is_told_too_early: "bookings", "follows",
+        with(|ports| ports.policy.bookings.attestation.settle_delay_seconds = Seconds::ZERO);
+    an_outage_that_counts_as_presence: "bookings", "follows",
+        with(|ports| ports.policy.outage.missed_after_seconds = Seconds::new(100_000));
+    a_session_that_nobody_looks_at: "bookings", "settled_in_time",
+        with(|ports| between(ports, looks_at_nothing, None));
+    sessions_that_nobody_works_on: "bookings", "settled_in_time",
+        with(|ports| between(ports, |_| {}, Some(Lane::Attest)));
     a_lane_that_nobody_works_on: "free-rooms", "resolved",
         with(|ports| between(ports, |_| {}, Some(Lane::Seats)));
 }

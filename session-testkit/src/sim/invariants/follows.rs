@@ -20,6 +20,9 @@ use crate::sim::Request;
 use crate::sim::by_seconds::Recorded;
 use crate::sim::hub::{last_beat, signed};
 
+/// How far the time that servers share is off true time at most, and a second more.
+const CLOCKS_APART_SECONDS: u64 = 16;
+
 /// A decision follows from what clients did.
 #[derive(Debug, Default)]
 pub struct Follows {
@@ -31,6 +34,10 @@ pub struct Follows {
     stated: BTreeSet<(BookingKey, Wallet, Outcome, Word, u64)>,
     /// Outages on record, and the true time at which they were put there.
     outages: Vec<(Span, u64)>,
+    /// Spans of true time in which no server ran.
+    dead: Vec<(u64, u64)>,
+    /// Since when none does.
+    dead_since: Option<u64>,
     /// The block time that each task was told last.
     told: BTreeMap<(u32, BookingKey), Timestamp>,
 }
@@ -329,6 +336,19 @@ impl Follows {
                 return Err(format!("rests on an outage that was none: {outage:?}"));
             }
         }
+        // By clocks that are wrong the first and the last seconds of it may lie elsewhere.
+        for (from, to) in &self.dead {
+            let first = (from + CLOCKS_APART_SECONDS).max(start.unix());
+            let last = to.saturating_sub(CLOCKS_APART_SECONDS).min(end.unix());
+            let middle = Timestamp::from_unix(u64::midpoint(first, last));
+            let knows = |span: &Span| span.from <= middle && middle < span.to;
+            let is_over = *to < by.looked_at && decision.decided_at > middle;
+            if first < last && is_over && !decision.outages.iter().any(knows) {
+                return Err(format!(
+                    "counts {middle}, and nobody was alive from {from} to {to}"
+                ));
+            }
+        }
         for (span, recorded_at) in &self.outages {
             let touches = span.from.max(start) < span.to.min(end);
             let is_known = decision.outages.contains(span);
@@ -347,6 +367,11 @@ impl Invariant for Follows {
 
     fn see(&mut self, seen: &Seen<'_>, truth: Truth<'_>) -> Result<(), String> {
         match seen {
+            Seen::Alive(true) => {
+                let dead = self.dead_since.take().map(|since| (since, truth.now));
+                self.dead.extend(dead);
+            }
+            Seen::Alive(false) => self.dead_since = Some(truth.now),
             Seen::Asked { task, request } => self.asked(*task, request),
             Seen::ChainRead { by, key, reading } => {
                 self.told.insert((by.task, *key), reading.chain_now);
