@@ -63,6 +63,13 @@ impl Answers {
         self.0.insert(question, answer);
         self
     }
+
+    /// Forgets what the chain said. What is on record of a booking may be newer after a conflict,
+    /// and an older reading would look as if the chain had taken it back.
+    fn forget_readings(&mut self) {
+        self.0
+            .retain(|question, _| !matches!(question, Question::Booking(_)));
+    }
 }
 
 /// What a command decided: what to write, and what to say. A refusal may write.
@@ -226,7 +233,10 @@ pub async fn execute_once<C: Command>(
         } else {
             match ports.store.commit(&decision.changeset).await {
                 Ok(receipt) => receipt,
-                Err(CommitError::Rejected(why)) if why.is_conflict() => continue,
+                Err(CommitError::Rejected(why)) if why.is_conflict() => {
+                    answers.forget_readings();
+                    continue;
+                }
                 Err(CommitError::Rejected(why)) => return Err(ExecuteError::Rejected(why)),
                 Err(CommitError::Store(error)) => return Err(error.into()),
             }

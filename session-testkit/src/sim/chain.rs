@@ -215,6 +215,24 @@ impl Inner {
         }
     }
 
+    /// While time passes the chain may take back what it took of us a moment ago.
+    pub(super) fn pass_on_chains(&mut self) {
+        self.hear_chains();
+        let now = self.now;
+        let is_fresh = self.chains.as_ref().is_some_and(|chains| {
+            let since = chains
+                .block_time(now)
+                .before(Seconds::new(TAKEN_BACK_SECONDS_MAX));
+            let contracts = [&chains.plain, &chains.mutual].into_iter();
+            let mut accepted = contracts.flat_map(|contract| contract.accepted());
+            accepted.any(|accepted| !accepted.reorganised && accepted.at > since)
+        });
+        if is_fresh {
+            let struck = self.strike(&[Fault::ChainReorganised]);
+            self.befall(struck);
+        }
+    }
+
     /// What befalls the chain itself, whoever calls it.
     fn befall(&mut self, fault: Option<Fault>) {
         self.hear_chains();

@@ -20,11 +20,13 @@ use session_core::service::{deliver, work_lane};
 use session_core::types::{IntentKey, Seconds, Timestamp, Wallet};
 
 use super::backend::Backend;
+use super::chain::{Booked, Chains};
 use super::hub::{Hub, Inner, Server};
 use super::invariants::Invariant;
 use super::ports::ports_of;
-use super::tasks::{Kind, Output, Task, Work};
+use super::tasks::{Kind, Output, Task, TaskId, Work};
 use super::{Ask, Choices, Reply, Violation};
+use crate::escrows::ChainFault;
 
 /// A small model.
 #[derive(Debug)]
@@ -44,18 +46,24 @@ pub struct Model {
     pub deaths_max: usize,
     /// Spans of time of which each passes once, at any instant.
     pub passes: Vec<Seconds>,
+    /// What is booked on the chain, where there is one.
+    pub bookings: Vec<Booked>,
+    /// What may become of each attestation that is sent: every one of these is tried.
+    pub fates: Vec<Option<ChainFault>>,
     /// What must hold besides what must hold of all.
     pub invariants: Vec<Box<dyn Invariant>>,
 }
 
 /// One of the tasks of a model.
 #[derive(Debug, Clone)]
-#[allow(clippy::exhaustive_enums, reason = "a task is one of the three")]
+#[allow(clippy::exhaustive_enums, reason = "a task is one of the four")]
 pub enum Step {
     /// A request on a server.
     Ask(usize, Arc<dyn Ask>),
     /// The first attempt at an intent, by the request that wrote it down.
     Dispatch(usize, IntentKey),
+    /// One pass over each of these lanes on a server, one after the other.
+    Sweep(usize, &'static [Lane]),
     /// One pass over a lane on a server.
     Work(usize, Lane),
 }
@@ -66,6 +74,8 @@ pub enum Step {
 pub struct Ended<'a> {
     /// What is stored.
     pub world: &'a World,
+    /// The escrow contracts, where there are any.
+    pub chains: Option<&'a Chains>,
     /// The replies to requests, in the order of the tasks; `None` for what died or is no request.
     pub replies: &'a [Option<Reply>],
 }
@@ -92,6 +102,8 @@ impl Model {
             tasks: Vec::new(),
             deaths_max: 0,
             passes: Vec::new(),
+            bookings: Vec::new(),
+            fates: Vec::new(),
             invariants: super::invariants::common(),
         }
     }
@@ -145,6 +157,11 @@ fn play(
     inner.log.is_off = true;
     inner.invariants = model.invariants;
     inner.verified = model.verified;
+    if !model.bookings.is_empty() {
+        let mut chains = Chains::new(model.begin, Seconds::ZERO, &model.bookings);
+        chains.tries = model.fates;
+        inner.chains = Some(chains);
+    }
     inner
         .servers
         .extend(model.clocks.iter().map(|&offset| Server {
@@ -171,6 +188,7 @@ fn play(
     let mut inner = playing.hub.lock();
     let ended = Ended {
         world: inner.backend.world(),
+        chains: inner.chains.as_ref(),
         replies: &playing.replies,
     };
     let judged = judge(&ended);
@@ -183,7 +201,8 @@ fn play(
 
 struct Playing {
     hub: Arc<Hub>,
-    tasks: Vec<(usize, Task)>,
+    /// With the place of each among the tasks of the model; `None` for what a task started.
+    tasks: Vec<(Option<usize>, Task)>,
     replies: Vec<Option<Reply>>,
     deaths_left: usize,
     passes: Vec<Seconds>,
@@ -207,6 +226,16 @@ impl Playing {
                 });
                 (*server, work)
             }
+            Step::Sweep(server, lanes) => {
+                let (ports, lanes) = (ports_of(&self.hub, *server, policy), *lanes);
+                let work = Box::pin(async move {
+                    for lane in lanes {
+                        let _ = work_lane(&ports, *lane).await;
+                    }
+                    Output::Over
+                });
+                (*server, work)
+            }
             Step::Work(server, lane) => {
                 let (ports, lane) = (ports_of(&self.hub, *server, policy), *lane);
                 let work = Box::pin(async move { Output::Worked(work_lane(&ports, lane).await) });
@@ -216,26 +245,47 @@ impl Playing {
         let id = {
             let mut inner = self.hub.lock();
             inner.task_next += 1;
-            inner.task_next
+            inner.task_next - 1
         };
+        self.add(Some(place), id, server, work);
+    }
+
+    fn add(&mut self, place: Option<usize>, id: TaskId, server: usize, future: Work) {
         let task = Task {
             id,
             server,
-            kind: Kind::Request(place),
-            future: work,
+            kind: place.map_or(Kind::Dispatched, Kind::Request),
+            future,
             not_before: 0,
         };
         self.tasks.push((place, task));
     }
 
+    /// The tasks that do not wait for another one.
+    fn ready(&self) -> Vec<usize> {
+        let inner = self.hub.lock();
+        let goes_on = |id| self.tasks.iter().any(|(_, task)| task.id == id);
+        let waits = |task: &Task| {
+            let waiting = inner.waiting.get(&task.id);
+            waiting
+                .is_some_and(|waiting| waiting.until > inner.now && waiting.on.is_none_or(goes_on))
+        };
+        let places = self.tasks.iter().enumerate();
+        places
+            .filter(|(_, (_, task))| !waits(task))
+            .map(|(place, _)| place)
+            .collect()
+    }
+
     /// One choice: who goes on, who dies, or that time passes. False when nothing is left.
     fn go_on(&mut self) -> bool {
-        let going = self.tasks.len();
+        let ready = self.ready();
+        let going = ready.len();
         let (dying, passing) = match (going, self.deaths_left) {
             // Once everything is over, that time passes makes no difference.
             (0, _) => return false,
             (_, 0) => (0, self.passes.len().min(1)),
-            _ => (going, self.passes.len().min(1)),
+            _ => (self.tasks.len(), self.passes.len().min(1)),
         };
         let choice = {
             let mut inner = self.hub.lock();
@@ -243,7 +293,7 @@ impl Playing {
             inner.choices.below(going + passing + dying)
         };
         if choice < going {
-            self.poll(choice);
+            self.poll(ready[choice]);
         } else if choice < going + passing {
             let span = self.passes.remove(0);
             let mut inner = self.hub.lock();
@@ -263,16 +313,24 @@ impl Playing {
         let Some((_, task)) = self.tasks.get_mut(place) else {
             return;
         };
-        self.hub.lock().current = task.id;
+        {
+            let mut inner = self.hub.lock();
+            inner.current = task.id;
+            inner.waiting.remove(&task.id);
+        }
         let polled = task
             .future
             .as_mut()
             .poll(&mut Context::from_waker(Waker::noop()));
+        let spawned = std::mem::take(&mut self.hub.lock().spawned);
         if let Poll::Ready(output) = polled {
             let (number, _) = self.tasks.remove(place);
-            if let Output::Answered(reply) = output {
+            if let (Some(number), Output::Answered(reply)) = (number, output) {
                 self.replies[number] = Some(reply);
             }
+        }
+        for new in spawned {
+            self.add(None, new.task, new.server, new.future);
         }
     }
 }

@@ -310,7 +310,7 @@ impl Run {
         }
         let mut inner = self.hub.lock();
         inner.note(format_args!("{seconds} s pass"));
-        inner.hear_chains();
+        inner.pass_on_chains();
     }
 
     /// What the loops of a process do every second.

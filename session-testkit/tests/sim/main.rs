@@ -10,3 +10,4 @@
 mod models;
 mod planted;
 mod replay;
+mod settling;

@@ -26,23 +26,23 @@ use session_testkit::sim::{Asked, Backend, Honest};
 use crate::planted::{Bug, Planted};
 
 /// No model has as many histories.
-const RUNS_MAX: u64 = 2_000_000;
+pub(crate) const RUNS_MAX: u64 = 2_000_000;
 
 /// What a model begins with, made by the driver itself.
-struct Stage {
-    bench: Bench,
+pub(crate) struct Stage {
+    pub(crate) bench: Bench,
     store: Arc<MemoryStore>,
 }
 
 impl Stage {
-    fn new(capacity: u8) -> Self {
+    pub(crate) fn new(capacity: u8) -> Self {
         let (mut bench, store) = Bench::in_memory(7);
         bench.ports.policy.rooms.capacity = capacity;
         now(session_core::service::beat(&bench.ports)).unwrap();
         Self { bench, store }
     }
 
-    fn run<C: Command>(&self, command: &C) -> C::Reply {
+    pub(crate) fn run<C: Command>(&self, command: &C) -> C::Reply {
         match now(execute(&self.bench.ports, command)).unwrap() {
             Ok(reply) => reply,
             Err(refusal) => panic!("{refusal:?}"),
@@ -74,42 +74,42 @@ impl Stage {
         }
     }
 
-    fn model(&self, tasks: Vec<Step>) -> Model {
+    pub(crate) fn model(&self, tasks: Vec<Step>) -> Model {
         let mut model = Model::new(self.bench.ports.clock.now(), 2);
         model.policy = self.bench.ports.policy;
         model.tasks = tasks;
         model
     }
 
-    fn world(&self) -> World {
+    pub(crate) fn world(&self) -> World {
         self.store.world()
     }
 }
 
 /// The memory store never waits.
-fn now<F: Future>(future: F) -> F::Output {
+pub(crate) fn now<F: Future>(future: F) -> F::Output {
     match std::pin::pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => output,
         Poll::Pending => panic!("it waits"),
     }
 }
 
-fn ask<C: Command + Clone + 'static>(server: usize, command: C) -> Step {
+pub(crate) fn ask<C: Command + Clone + 'static>(server: usize, command: C) -> Step {
     let name = "model";
     Step::Ask(server, Arc::new(Asked { name, command }))
 }
 
-fn honest(world: &World) -> impl Fn() -> Box<dyn Backend> + '_ {
+pub(crate) fn honest(world: &World) -> impl Fn() -> Box<dyn Backend> + '_ {
     move || Box::new(Honest::around(world.clone()))
 }
 
-fn assert_clean(name: &str, explored: &Explored) {
+pub(crate) fn assert_clean(name: &str, explored: &Explored) {
     println!("{name}: {} histories", explored.runs);
     assert_eq!(explored.broken, None, "{name}");
     assert!(explored.runs < RUNS_MAX, "{name} is not explored fully");
 }
 
-fn assert_broken(name: &str, invariant: &str, explored: &Explored) {
+pub(crate) fn assert_broken(name: &str, invariant: &str, explored: &Explored) {
     let (violation, _) = explored.broken.as_ref().expect("the bug is found");
     println!("{name}, planted: history {}: {violation}", explored.runs);
     assert_eq!(violation.invariant, invariant, "{name}: {violation}");

@@ -6,6 +6,7 @@
 mod duet;
 mod intents;
 mod seats;
+mod settling;
 
 use std::sync::Arc;
 

@@ -136,7 +136,7 @@ impl System for Bookings {
 
     fn next(&mut self, stage: &mut Stage<'_>) -> Option<Request> {
         let place = stage.choices.below(self.sessions.len());
-        let ask = match stage.choices.weighted(&[70, 8, 8, 3]) {
+        let ask = match stage.choices.weighted(&[70, 8, 8, 1]) {
             0 => return self.of_party(place, stage),
             1 => self.by_hand(place, stage)?,
             2 => self.by_the_house(place, stage)?,
@@ -238,10 +238,10 @@ impl Bookings {
         });
         let start = scenery.begin.after(Seconds::new(choices.between(20, 700)));
         let minutes = |choices: &mut Choices, among: &[u32]| *choices.pick(among).unwrap_or(&1);
-        let duration_mins = minutes(choices, &[4, 1, 2, 6, 8]);
-        let grace_mins = minutes(choices, &[2, 0, 1, 3, 4, 5, duration_mins + 2]);
+        let duration_mins = minutes(choices, &[4, 8, 12, 1, 2]);
+        let grace_mins = minutes(choices, &[10, 15, 20, duration_mins + 2, 5, 3, 2, 1, 0]);
         let min_overlap_mins = minutes(choices, &[1, 0, duration_mins / 2, duration_mins]);
-        let deadlines = [3_600, 60, 600];
+        let deadlines = [3_600, 60, 240, 900];
         let number = u64::try_from(n).unwrap_or(1);
         let slot = Slot {
             duration_mins,
@@ -261,7 +261,7 @@ impl Bookings {
             parties: [host, guest],
             outcome: Outcome::ALL[choices.weighted(&[3, 1, 1])],
             metrics_hash: [Word::ZERO, Word::new([7; 32])][choices.weighted(&[2, 1])],
-            deadline: start.unix() + deadlines[choices.weighted(&[5, 1, 2])],
+            deadline: start.unix() + deadlines[choices.weighted(&[3, 1, 2, 2])],
             is_tracked: false,
             forced,
         }
