@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use session_core::booking::{SetHost, host};
 use session_core::types::Wallet;
 use utoipa::ToSchema;
@@ -38,7 +38,8 @@ pub(crate) async fn own(
     answer(&app, wallet).await
 }
 
-#[derive(ToSchema)]
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[allow(dead_code, reason = "read member by member")]
 pub(crate) struct HostRequest {
     accepting_bookings: bool,

@@ -7,7 +7,7 @@ use axum::Json;
 use axum::extract::{FromRequestParts, Path, Query, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use session_core::attestation::{Evidence, EvidenceKind};
 use session_core::booking::{
     self, AttachEvidence, JoinSession, LeaveSession, ProveLife, StateOutcome, session,
@@ -47,10 +47,18 @@ impl<S: Send + Sync> FromRequestParts<S> for Named {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
         let id = Path::<String>::from_request_parts(parts, state).await;
-        let query = Query::<BTreeMap<String, String>>::try_from_uri(&parts.uri);
+        let told = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri);
+        let mut query = BTreeMap::new();
+        for (name, value) in told.map_or_else(|_| Vec::new(), |Query(told)| told) {
+            // What comes twice is neither of the two.
+            query
+                .entry(name)
+                .and_modify(|both: &mut String| both.push_str(&format!(",{value}")))
+                .or_insert(value);
+        }
         Ok(Self {
             id: id.map_or_else(|_| String::new(), |Path(id)| id),
-            query: query.map_or_else(|_| BTreeMap::new(), |Query(query)| query),
+            query,
         })
     }
 }
@@ -167,11 +175,11 @@ pub(crate) struct LeaveSessionAnswer {
     duration_ms: u64,
 }
 
-refusals!(LeaveSessionRefusals: [COMMAND], NotConfigured);
+refusals!(LeaveSessionRefusals: [COMMAND], BookingNotFound, NotConfigured);
 
 /// Leave a booked session
 ///
-/// Never refused: who is not in has left. Coming back is possible until the end.
+/// Not refused to anybody: who is not in has left. Coming back is possible until the end.
 #[utoipa::path(
     post, path = "/session/{id}/leave", tag = "sessions", operation_id = "leave_session",
     params(("id" = schema::BookingId, Path), AtEscrow, Once), security(("access_token" = [])),
@@ -186,7 +194,8 @@ pub(crate) async fn leave(
     headers: HeaderMap,
     body: RawBody,
 ) -> Result<Json<LeaveSessionAnswer>, Problem> {
-    app.bookings()?;
+    // Another contract than any of ours is a mistake; a booking that nobody knows is not.
+    app.bookings()?.escrow(named.member("escrow"))?;
     let Ok(key) = named.booking(&app) else {
         return Ok(Json(LeaveSessionAnswer {
             ok: true,
@@ -298,7 +307,8 @@ pub(crate) async fn presence(
     }))
 }
 
-#[derive(ToSchema)]
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[allow(dead_code, reason = "read member by member")]
 pub(crate) struct EvidenceRequest {
     /// `recording`, `transcript`, `diarization` or `other`.
@@ -308,7 +318,11 @@ pub(crate) struct EvidenceRequest {
     )]
     kind: String,
     /// Where it is. Never fetched by this server.
-    #[schema(max_length = 2048, example = "https://example.org/recordings/7.ogg")]
+    #[schema(
+        max_length = 2048,
+        pattern = r"^[A-Za-z][A-Za-z0-9+.\-]*:[!#-;=?-\[\]_a-z~]+$",
+        example = "https://example.org/recordings/7.ogg"
+    )]
     uri: String,
     /// The hash of its bytes, as you say.
     #[schema(value_type = schema::Word)]
@@ -380,7 +394,8 @@ fn read_evidence(members: &Members) -> Option<Evidence> {
     })
 }
 
-#[derive(ToSchema)]
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[allow(dead_code, reason = "read member by member")]
 pub(crate) struct OutcomeRequest {
     /// `completed`, `no-show-host` or `no-show-guest`.
