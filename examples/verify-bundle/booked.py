@@ -46,7 +46,7 @@ OUTCOME = word_of(*OUTCOMES)
 SPAN = {"from": INSTANT, "to": INSTANT}
 STAY = {"joined_at": INSTANT, "left_at?": INSTANT, "last_seen_at?": INSTANT}
 EVIDENCE = {"kind": word_of("diarization", "other", "recording", "transcript"), "hash": WORD, "uri": TEXT}
-STATEMENT = {"outcome": OUTCOME, "metrics_hash": WORD, "deadline": U64, "signature": TEXT, "at": INSTANT}
+STATEMENT = {"outcome": OUTCOME, "metrics_hash": WORD, "deadline": lambda v: number(v) and int(v) < 2**64, "signature": TEXT, "at": INSTANT}
 AGREEMENT = {
     "slot_id": number, "guest": WALLET, "amount": number,
     "slot": {"host": WALLET, "start_time": INSTANT, "duration_mins": U32, "price": number, "grace_mins": U32,
@@ -114,7 +114,7 @@ def stated_by(statement, booking):
                    keccak256(b"SessionEscrow"), keccak256(b"2"), word(int(chain)), word(int(contract, 16)))
     said = typed(b"SessionOutcome(uint256 bookingId,uint8 outcome,bytes32 metricsHash,uint64 deadline)",
                  word(int(of)), word(OUTCOMES[statement["outcome"]]), bytes.fromhex(statement["metrics_hash"][2:]),
-                 word(statement["deadline"]))
+                 word(int(statement["deadline"])))
     signature = statement["signature"]
     if not like("0x[0-9a-fA-F]{130}")(signature):
         return None
@@ -135,7 +135,12 @@ def stay(side, row, start):
     return told + (f", left at {row['left_at'] - start}" if "left_at" in row else "")
 
 def begins_with(rows, then):
-    return [row["joined_at"] for row in rows][:len(then)] == [row["joined_at"] for row in then]
+    """Whether a record is what was decided on and what came after: the last stay may have gone on."""
+    def same(now, was, is_last):
+        may_go_on = is_last and "left_at" not in was
+        return now == was or (may_go_on and now["joined_at"] == was["joined_at"])
+    return len(rows) >= len(then) and all(
+        same(now, was, n == len(then)) for n, (now, was) in enumerate(zip(rows, then), 1))
 
 def by_presence(bundle, decision):
     """Works the decision out again. The lines that tell how."""
@@ -170,7 +175,10 @@ def by_statements(bundle, decision):
     right = all(said[member] == decision[member] for said in (host, guest) for member in ("outcome", "metrics_hash"))
     agreement, booking = bundle["agreement"], bundle["booking"]
     genuine = stated_by(host, booking) == agreement["slot"]["host"] and stated_by(guest, booking) == agreement["guest"]
-    check(same and right and genuine, "the statements are not the parties', or not the same")
+    slot = Slot(agreement["slot"])
+    refund = slot.end + agreement["terms"]["no_attest_buffer"]
+    timely = slot.start <= decision["chain_now"] <= int(host["deadline"]) and decision["chain_now"] < refund
+    check(same and right and genuine and timely and decision["metrics"] is None, "the statements are not the parties', or not the same")
     start = agreement["slot"]["start_time"]
     return [f"decided at {decision['decided_at'] - start}: {decision['outcome']}, signed by both"]
 
@@ -191,6 +199,13 @@ def story(bundle):
     if decision:
         by = by_statements if type(decision["by"]) is dict else by_presence
         lines += by(bundle, decision)
+        if type(decision["by"]) is dict:
+            for side, _ in parties:
+                signed = decision["by"]["statements"][side]
+                check(bundle[side + "_statement"] == signed, "a statement is not signed by its party")
+        listed = {(e["kind"], e["hash"], e["uri"]) for e in (attached["evidence"] for attached in bundle["evidence"])}
+        decided = [(e["kind"], e["hash"], e["uri"]) for e in decision["evidence"]]
+        check(decided == sorted(listed), "the decision was not made on this record")
         for side, _ in parties:
             check(begins_with(bundle[side], decision[side]), "the decision was not made on this record")
         lines += [f"the contract must show outcome {OUTCOMES[decision['outcome']]} and {decision['metrics_hash']}"]

@@ -66,7 +66,8 @@ def known(rows, now):
         if joined > now or (left is not None and left < joined):
             continue
         if left is not None:
-            kept.append((joined, min(left, now), "left"))
+            # Whose stay ended where it was last heard did not say so.
+            kept.append((joined, min(left, now), "last_seen" if left == seen else "left"))
         elif seen is not None:
             kept.append((joined, min(max(seen, joined), now), "last_seen"))
         else:
@@ -136,9 +137,10 @@ class Judgement:
     def reachable(self):
         """Whether both would be together for long enough, if both stayed from now to the end."""
         parties = []
-        for rows, kept in zip(self.rows, self.kept):
-            left = {(a, b) for a, b, how in kept if how == "left"}
-            stays = [(a, b, "left") for a, b in left] + [(a, self.slot.end, "open") for a, _, how in kept if how != "left"]
+        for rows in self.rows:
+            over = known([row for row in rows if "left_at" in row], self.now)
+            on = known([row for row in rows if "left_at" not in row], self.now)
+            stays = over + [(a, self.slot.end, "open") for a, _, _ in on]
             parties.append(present(stays + [(self.now, self.slot.end, "open")], self.slot, self.outages))
         both, _, _ = seconds(*parties, self.slot.start, self.slot.end)
         return both >= max(self.slot.minimum, 1)

@@ -88,6 +88,7 @@ struct Chain {
     oracle: Option<Wallet>,
     attester: Option<Wallet>,
     mutual_outcome: bool,
+    mutual_at: BTreeMap<Wallet, bool>,
     is_lenient: bool,
     is_down: bool,
     lag: Seconds,
@@ -204,6 +205,11 @@ impl FakeEscrows {
     /// Lets statements settle, as the second contract does.
     pub fn set_mutual(&self, mutual_outcome: bool) {
         self.lock().mutual_outcome = mutual_outcome;
+    }
+
+    /// The same of one contract alone.
+    pub fn set_mutual_at(&self, escrow: Wallet, mutual_outcome: bool) {
+        self.lock().mutual_at.insert(escrow, mutual_outcome);
     }
 
     /// Lets the oracle attest at any time, as the chain of the recorded exchanges did.
@@ -359,7 +365,8 @@ impl Chain {
     fn take(&mut self, attestation: &Attestation, now: Timestamp) -> Result<(), &'static str> {
         self.ensure(&attestation.booking);
         let is_oracle = self.attester.is_some() && self.attester == self.oracle;
-        let (mutual, is_lenient) = (self.mutual_outcome, self.is_lenient);
+        let mutual = self.is_mutual(&attestation.booking);
+        let is_lenient = self.is_lenient;
         let history = self.bookings.get_mut(&attestation.booking);
         let history = history.ok_or("NOT_BOOKED")?;
         if attestation.mutual.is_none() && !is_oracle {
@@ -394,6 +401,12 @@ impl Chain {
             reorganised: false,
         });
         Ok(())
+    }
+
+    /// Whether the contract of a booking settles by statements.
+    fn is_mutual(&self, key: &BookingKey) -> bool {
+        let own = self.mutual_at.get(&key.escrow.address);
+        own.copied().unwrap_or(self.mutual_outcome)
     }
 
     /// Where every booking exists, this one does.
@@ -498,8 +511,8 @@ impl Escrows for FakeEscrows {
             oracle: chain.oracle.unwrap_or(nobody),
             chain_now: seen_at,
             capabilities: Capabilities {
-                explicit_price: chain.mutual_outcome,
-                mutual_outcome: chain.mutual_outcome,
+                explicit_price: chain.is_mutual(key),
+                mutual_outcome: chain.is_mutual(key),
             },
             attester: chain.attester,
         })
@@ -530,7 +543,8 @@ impl Escrows for FakeEscrows {
             Some(ChainFault::AnswerLost) => {
                 let _ = chain.take(attestation, now);
                 return Sent {
-                    transaction: None,
+                    // Signed here, so its hash is known whatever becomes of it.
+                    transaction: Some(transaction),
                     trouble: Some("connection closed before an answer".to_owned()),
                 };
             }

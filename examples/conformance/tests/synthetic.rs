@@ -332,11 +332,10 @@ async fn what_must_reach_the_chain_is_looked_at() {
             },
             "response": {"status": 200},
         }]));
+        file["scenarios"][0]["profile"] = json!("live");
         let given = &mut file["scenarios"][0]["given"];
-        given["accounts"] = json!({
-            "h": {"address": "0x00000000000000000000000000000000000a11ce"},
-            "g": {"address": "0x0000000000000000000000000000000000000b0b"},
-        });
+        given["accounts"]["h"] = json!({"address": "0x00000000000000000000000000000000000a11ce"});
+        given["accounts"]["g"] = json!({"address": "0x0000000000000000000000000000000000000b0b"});
         given["bookings"] = json!([{
             "booking_id": "7", "status": 1, "guest": "g",
             "slot": {

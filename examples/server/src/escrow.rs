@@ -1,5 +1,6 @@
 //! Which escrow contracts, and who attests at them.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -16,6 +17,10 @@ use crate::secrets::read_secret;
 
 /// The chain of the mock escrow: the recorded one.
 const MOCK_CHAIN_ID: u64 = 42431;
+/// Networks where money is real: no fake stands in for them (`security.md` C5).
+const MAIN_NETWORKS: [u64; 12] = [
+    1, 10, 56, 100, 137, 324, 8453, 42161, 42220, 43114, 59144, 534_352,
+];
 /// The parties of every booking of the mock escrow: the recorded ones.
 const MOCK_HOST: &str = "0x000000000000000000000000000000000000dEaD";
 const MOCK_GUEST: &str = "0x0000000000000000000000000000000000000001";
@@ -107,6 +112,10 @@ impl EscrowSetting {
         let chain_id = setting("CHAIN_ID", flags.chain_id.as_ref())?
             .map(|text| parse("CHAIN_ID", &text, "a whole number"))
             .transpose()?;
+        if let Some(id) = chain_id.filter(|id| MAIN_NETWORKS.contains(id)) {
+            let why = format!("{id} is a main network, and the escrow is a fake");
+            return Err(invalid("CHAIN_ID", why));
+        }
         let named = |name, flag, default: &str| {
             let wallet = wallet_setting(name, flag)?;
             let default = || default.parse().map_err(|_| invalid(name, String::new()));
@@ -142,6 +151,9 @@ impl EscrowSetting {
             Self::Mock(mock) => {
                 let fake = FakeEscrows::every_booking(clock, mock.host, mock.guest);
                 fake.set_mutual(mock.version == Version::V2);
+                for (version, address) in &mock.extra {
+                    fake.set_mutual_at(*address, *version == Version::V2);
+                }
                 if let Some(attester) = mock.attester {
                     fake.set_oracle(attester);
                     fake.set_attester(Some(attester));
@@ -184,7 +196,7 @@ impl fmt::Display for EscrowSetting {
         let Self::Mock(mock) = self else {
             return writeln!(f, "ESCROW_MODE= # no booked sessions");
         };
-        writeln!(f, "ESCROW_MODE=mock")?;
+        writeln!(f, "ESCROW_MODE=mock # on chain {}", mock.chain_id)?;
         match mock.address {
             Some(address) => writeln!(f, "ESCROW_ADDRESS={address}")?,
             None => writeln!(f, "ESCROW_ADDRESS= # another at each start")?,
@@ -235,10 +247,20 @@ fn extra(flags: &Flags) -> Result<Vec<(Version, Wallet)>, ConfigError> {
         let (version, address) = part.trim().split_once(':')?;
         Some((Version::read(version)?, address.parse().ok()?))
     };
-    text.split(',')
-        .map(one)
-        .collect::<Option<_>>()
-        .ok_or_else(|| invalid(name, "not version:address, comma separated".to_owned()))
+    let extra: Option<Vec<(Version, Wallet)>> = text.split(',').map(one).collect();
+    let extra =
+        extra.ok_or_else(|| invalid(name, "not version:address, comma separated".to_owned()))?;
+    // Channels are told apart by these.
+    let beginning = |(_, address): &(Version, Wallet)| {
+        let [a, b, c, d, ..] = address.to_bytes();
+        [a, b, c, d]
+    };
+    let distinct: BTreeSet<[u8; 4]> = extra.iter().map(beginning).collect();
+    if distinct.len() < extra.len() {
+        let why = "two of them begin with the same 8 digits".to_owned();
+        return Err(invalid(name, why));
+    }
+    Ok(extra)
 }
 
 /// The key that attestations are signed with.

@@ -140,6 +140,7 @@ pub(crate) async fn sweep_once(config: &Config) -> Result<(), Failure> {
                 "rooms_closed": worked.rooms_closed,
                 "decided": worked.decided,
                 "windows_missed": worked.windows_missed,
+                "blocked": worked.blocked,
                 "sealed": worked.sealed,
                 "lost": worked.lost,
                 "failed": worked.failed.len(),

@@ -389,7 +389,7 @@ fn each_forgery_has_its_reason() {
         ),
         (
             "/host_statement/deadline",
-            later("/host_statement/deadline"),
+            other("/host_statement/deadline"),
             "a statement is not signed by its party",
         ),
         (

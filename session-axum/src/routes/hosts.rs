@@ -70,7 +70,7 @@ pub(crate) async fn set(
             .ok_or(Problem::new(Code::InvalidBody))?,
     };
     let accepting_bookings =
-        run_again("hosts.set", &command, wallet, &body, &headers, &app).await?;
+        run_again(("hosts.set", ""), &command, wallet, &body, &headers, &app).await?;
     Ok(Json(HostAnswer { accepting_bookings }))
 }
 

@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::{FromRequestParts, Query, State};
+use axum::http::header;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
@@ -10,7 +11,7 @@ use session_core::attestation::{Interval, Judgement, Measures, Presence, Stay};
 use session_core::booking::bundle::SessionBundle;
 use session_core::booking::{
     self, AttachedEvidence, Attempt, BookedSession, DecidedBy, Decision, OutcomeStatement,
-    Settlement, Step, next_steps, own_sessions, session, statements_of,
+    Settlement, Step, next_steps, own_sessions, session_now, statements_of,
 };
 use session_core::escrow::statement::{DOMAIN_NAME, DOMAIN_VERSION};
 use session_core::escrow::{BookingKey, BookingStatus, Side};
@@ -482,14 +483,15 @@ pub(crate) async fn bundle(
     let key = app.signing_key().ok_or(Problem::new(Code::NotConfigured))?;
     let (found, _) = own(&app, wallet, &named).await?;
     let signed = SessionBundle::of(&found).signed(key);
-    let signed = signed.map_err(|_| Problem::new(Code::Internal))?;
-    Ok(Json(signed).into_response())
+    let text = signed.and_then(|signed| signed.text());
+    let text = text.map_err(|_| Problem::new(Code::Internal))?;
+    Ok(([(header::CONTENT_TYPE, "application/json")], text).into_response())
 }
 
 /// A session of which the caller is a party.
 async fn own(app: &App, wallet: Wallet, named: &Named) -> Result<(BookedSession, Side), Problem> {
     let key = named.strictly(&[])?.booking(app)?;
-    let found = session(app.ports(), key).await?;
+    let found = session_now(app.ports(), key).await?;
     let own = found.and_then(|found| {
         let side = found.agreement.side(wallet)?;
         Some((found, side))

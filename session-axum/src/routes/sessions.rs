@@ -20,7 +20,6 @@ use utoipa::ToSchema;
 use super::rooms::{MediaAnswer, token};
 use crate::App;
 use crate::extract::{Caller, Members, RawBody};
-use crate::guard::SERVICE_TOKEN;
 use crate::openapi::refusals::refusals;
 use crate::openapi::{Once, schema};
 use crate::problem::{Code, Problem};
@@ -74,6 +73,15 @@ impl Named {
         }
     }
 
+    /// The same on a recorded route, where the server is strict.
+    pub(crate) fn strict_where(&self, app: &App) -> Result<&Self, Problem> {
+        if app.is_strict() {
+            self.strictly(&[])
+        } else {
+            Ok(self)
+        }
+    }
+
     /// A member of the query.
     pub(crate) fn member(&self, name: &str) -> Option<&str> {
         self.query.get(name).map(String::as_str)
@@ -84,9 +92,10 @@ impl Named {
     }
 }
 
-/// Executes a command that may be done twice without harm, once where the caller asks for that.
+/// Executes a command that may be done twice without harm, once where the caller asks for that. What
+/// it is done to is in the path, so it is part of what a key was used for (`security.md` D2).
 pub(crate) async fn run_again<C: Command>(
-    name: &str,
+    (name, target): (&str, &str),
     command: &C,
     caller: Wallet,
     body: &RawBody,
@@ -96,8 +105,16 @@ pub(crate) async fn run_again<C: Command>(
 where
     Problem: From<C::Refusal>,
 {
-    let once = body.once_if_asked(name, caller, headers)?;
-    Ok(execute_once(app.ports(), command, once.as_ref()).await??)
+    let once = body.once_if_asked((name, target), caller, headers)?;
+    let result = execute_once(app.ports(), command, once.as_ref()).await?;
+    result.map_err(|refusal| {
+        let problem = Problem::from(refusal);
+        if app.is_strict() {
+            problem.strictly()
+        } else {
+            problem
+        }
+    })
 }
 
 #[derive(ToSchema)]
@@ -158,7 +175,15 @@ pub(crate) async fn join(
         wallet,
         channel: bookings.channel(&key),
     };
-    let joined = run_again("session.join", &command, wallet, &body, &headers, &app).await?;
+    let joined = run_again(
+        ("session.join", &key.to_string()),
+        &command,
+        wallet,
+        &body,
+        &headers,
+        &app,
+    )
+    .await?;
     Ok(Json(JoinSessionAnswer {
         channel: joined.grant.channel.to_string(),
         agora_token: token(&joined.grant, &app)?,
@@ -175,7 +200,7 @@ pub(crate) struct LeaveSessionAnswer {
     duration_ms: u64,
 }
 
-refusals!(LeaveSessionRefusals: [COMMAND], BookingNotFound, NotConfigured);
+refusals!(LeaveSessionRefusals: [COMMAND], BookingNotFound, NotConfigured, UnknownMember);
 
 /// Leave a booked session
 ///
@@ -195,6 +220,7 @@ pub(crate) async fn leave(
     body: RawBody,
 ) -> Result<Json<LeaveSessionAnswer>, Problem> {
     // Another contract than any of ours is a mistake; a booking that nobody knows is not.
+    let named = named.strict_where(&app)?;
     app.bookings()?.escrow(named.member("escrow"))?;
     let Ok(key) = named.booking(&app) else {
         return Ok(Json(LeaveSessionAnswer {
@@ -203,7 +229,15 @@ pub(crate) async fn leave(
         }));
     };
     let command = LeaveSession { key, wallet };
-    let left = run_again("session.leave", &command, wallet, &body, &headers, &app).await?;
+    let left = run_again(
+        ("session.leave", &key.to_string()),
+        &command,
+        wallet,
+        &body,
+        &headers,
+        &app,
+    )
+    .await?;
     Ok(Json(LeaveSessionAnswer {
         ok: true,
         duration_ms: left.duration.get().saturating_mul(1000),
@@ -233,7 +267,8 @@ pub(crate) struct StatsAnswer {
 }
 
 refusals!(StatsRefusals: [READ, CHAIN],
-    BookingNotFound, InvalidBookingId, NotParticipant, SessionNotFound, SlotNotFound);
+    BookingNotFound, InvalidBookingId, NotParticipant, SessionNotFound, SlotNotFound,
+    UnknownMember);
 
 /// Who came, and for how long both were there
 ///
@@ -249,14 +284,19 @@ pub(crate) async fn stats(
     Caller(wallet): Caller,
     named: Named,
 ) -> Result<Json<StatsAnswer>, Problem> {
-    let key = named.booking(&app)?;
+    let key = named.strict_where(&app)?.booking(&app)?;
     let found = session(app.ports(), key).await?;
     let found = found.ok_or(Problem::new(Code::BookingNotFound))?;
     if !found.agreement.slot.exists() {
         return Err(Problem::new(Code::SlotNotFound));
     }
     if found.agreement.side(wallet).is_none() {
-        return Err(Problem::new(Code::NotParticipant));
+        let problem = Problem::new(Code::NotParticipant);
+        return Err(if app.is_strict() {
+            problem.strictly()
+        } else {
+            problem
+        });
     }
     if found.host.stays.is_empty() && found.guest.stays.is_empty() {
         return Err(Problem::new(Code::SessionNotFound));
@@ -300,7 +340,15 @@ pub(crate) async fn presence(
 ) -> Result<Json<PresenceAnswer>, Problem> {
     let key = named.strictly(&[])?.booking(&app)?;
     let command = ProveLife { key, wallet };
-    let seen_at = run_again("session.presence", &command, wallet, &body, &headers, &app).await?;
+    let seen_at = run_again(
+        ("session.presence", &key.to_string()),
+        &command,
+        wallet,
+        &body,
+        &headers,
+        &app,
+    )
+    .await?;
     Ok(Json(PresenceAnswer {
         ok: true,
         last_seen_at: seen_at.unix(),
@@ -320,7 +368,7 @@ pub(crate) struct EvidenceRequest {
     /// Where it is. Never fetched by this server.
     #[schema(
         max_length = 2048,
-        pattern = r"^[A-Za-z][A-Za-z0-9+.\-]*:[!#-;=?-\[\]_a-z~]+$",
+        pattern = r"^(https?|ipfs|ipns|ar|s3|gs|magnet|urn):([!#-$&-;=?-\[\]_a-z~]|%[0-9A-Fa-f]{2})+$",
         example = "https://example.org/recordings/7.ogg"
     )]
     uri: String,
@@ -361,8 +409,7 @@ pub(crate) async fn evidence(
     let wallet = match caller {
         Some(Caller(wallet)) => Some(wallet),
         None => {
-            let presented = headers.get(SERVICE_TOKEN).map(|value| value.as_bytes());
-            app.bookings()?.check_service(presented)?;
+            app.bookings()?.check_service(&headers)?;
             None
         }
     };
@@ -375,13 +422,14 @@ pub(crate) async fn evidence(
         evidence,
     };
     let caller = wallet.unwrap_or(SERVICE);
-    let name = "session.evidence";
-    let evidence_id = run_again(name, &command, caller, &body, &headers, &app).await?;
+    let target = ("session.evidence", key.to_string());
+    let target = (target.0, target.1.as_str());
+    let evidence_id = run_again(target, &command, caller, &body, &headers, &app).await?;
     Ok((StatusCode::CREATED, Json(EvidenceAnswer { evidence_id })))
 }
 
 /// Whose idempotency keys those of the operator's services are: nobody holds a key to it.
-const SERVICE: Wallet = Wallet::from_bytes([0; 20]);
+pub(crate) const SERVICE: Wallet = Wallet::from_bytes([0; 20]);
 
 fn read_evidence(members: &Members) -> Option<Evidence> {
     let kind = members.text("kind").ok()??;
@@ -446,7 +494,15 @@ pub(crate) async fn outcome(
     let members = body.strict_members(&["outcome", "deadline", "metrics_hash", "signature"])?;
     let command =
         read_statement(&members, key, wallet).ok_or(Problem::new(Code::InvalidStatement))?;
-    let state = run_again("session.outcome", &command, wallet, &body, &headers, &app).await?;
+    let state = run_again(
+        ("session.outcome", &key.to_string()),
+        &command,
+        wallet,
+        &body,
+        &headers,
+        &app,
+    )
+    .await?;
     Ok(Json(OutcomeAnswer {
         state: state.name(),
     }))

@@ -237,8 +237,13 @@ fn candidate(
             (3, wait(Waiting::SessionInProgress, due))
         };
     }
-    if inputs.now < session.to && can_be_reached(inputs, session, minimum) {
-        return (4, wait(Waiting::SessionInProgress, session.to));
+    if inputs.now < session.to
+        && let Some(slack) = slack(inputs, session, minimum)
+    {
+        // Where nobody comes, the minimum is out of reach a second after the slack is used up.
+        let lost_at = inputs.now.after(slack).after(Seconds::new(1));
+        let until = session.to.min(lost_at);
+        return (4, wait(Waiting::SessionInProgress, until));
     }
     if measures.host_seconds == Seconds::ZERO {
         return (5, Ok(Outcome::NoShowHost));
@@ -263,11 +268,12 @@ fn candidate(
     let_down.unwrap_or((9, Ok(Outcome::NoShowHost)))
 }
 
-/// Row 4: whether both would be together for long enough if both stayed from now to the end.
-fn can_be_reached(inputs: &Inputs<'_>, session: Span, minimum: Seconds) -> bool {
+/// Row 4: how many seconds more both would be together than they must, if both stayed from now to
+/// the end; `None` where that is not enough.
+fn slack(inputs: &Inputs<'_>, session: Span, minimum: Seconds) -> Option<Seconds> {
     let at_best = |stays| Presence::at_best(stays, session, inputs.outages, inputs.now);
     let overlap = shared(&at_best(inputs.host), &at_best(inputs.guest));
-    overlap >= minimum.max(Seconds::new(1))
+    overlap.checked_sub(minimum.max(Seconds::new(1)))
 }
 
 /// The window of the outcome, by the chain's clock.

@@ -35,6 +35,8 @@ impl Stay {
     /// Its end, at the latest now, and how that is known.
     fn end(&self, now: Timestamp) -> (Timestamp, EndSource) {
         let (end, source) = match (self.left_at, self.last_seen_at) {
+            // Whose stay ended where it was last heard did not say so.
+            (Some(left_at), Some(seen_at)) if left_at == seen_at => (left_at, EndSource::LastSeen),
             (Some(left_at), _) => (left_at, EndSource::Left),
             (None, Some(seen_at)) => (seen_at.max(self.joined_at), EndSource::LastSeen),
             (None, None) => (now, EndSource::Open),

@@ -1,23 +1,60 @@
 //! `decided`: what was decided of booked sessions follows from what is on record, and the journal
 //! tells of each time that it was sent.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::Invariant;
+use crate::attestation::Stay;
 use crate::booking::{BookedSession, InvalidDecision, Settlement};
 use crate::changeset::{Fact, Row};
-use crate::escrow::{BookingKey, Outcome};
+use crate::escrow::{BookingKey, Outcome, Side};
 use crate::ports::Found;
-use crate::types::Word;
+use crate::types::{EvidenceId, Timestamp, Wallet, Word};
 
 /// What the journal tells of a booked session.
 #[derive(Debug, Default)]
 struct Told {
     rounds: BTreeMap<u32, (Outcome, Word)>,
     is_over: bool,
+    joined: BTreeMap<Wallet, usize>,
+    left: BTreeSet<(Wallet, Timestamp)>,
+    evidence: BTreeSet<EvidenceId>,
+    stated: BTreeMap<Wallet, (Outcome, Word, u64)>,
+}
+
+impl Told {
+    /// What is on record of who was there, what was attached and what was signed, and is not told.
+    fn untold(&self, session: &BookedSession) -> Vec<&'static str> {
+        let mut untold = Vec::new();
+        for side in Side::ALL {
+            let (wallet, on_record) = (session.agreement.wallet(side), session.attendance(side));
+            let joined = self.joined.get(&wallet).copied().unwrap_or_default();
+            let is_told = |stay: &Stay| {
+                stay.left_at
+                    .is_none_or(|left_at| self.left.contains(&(wallet, left_at)))
+            };
+            if on_record.stays.len() > joined || !on_record.stays.iter().all(is_told) {
+                untold.push("was attended otherwise than the journal tells");
+            }
+            let stated = on_record.statement.as_ref();
+            let stated = stated.map(|said| (said.outcome, said.metrics_hash, said.deadline));
+            if stated != self.stated.get(&wallet).copied() {
+                untold.push("has statements that the journal does not tell");
+            }
+        }
+        let attached: BTreeSet<EvidenceId> = session
+            .evidence
+            .iter()
+            .map(|attached| attached.id)
+            .collect();
+        if attached != self.evidence {
+            untold.push("has evidence that the journal does not tell");
+        }
+        untold
+    }
 }
 
 #[derive(Debug, Default)]
@@ -43,18 +80,55 @@ impl Decided {
             Fact::SessionMissed { booking, .. } | Fact::SessionSettled { booking, .. } => {
                 self.sessions.entry(*booking).or_default().is_over = true;
             }
+            Fact::SessionJoined {
+                booking, wallet, ..
+            } => {
+                let told = self.sessions.entry(*booking).or_default();
+                let joined = told.joined.entry(*wallet).or_default();
+                *joined = joined.saturating_add(1);
+            }
+            Fact::SessionLeft {
+                booking,
+                wallet,
+                left_at,
+                ..
+            } => {
+                let told = self.sessions.entry(*booking).or_default();
+                told.left.insert((*wallet, *left_at));
+            }
+            Fact::EvidenceAttached {
+                booking, evidence, ..
+            } => {
+                let told = self.sessions.entry(*booking).or_default();
+                told.evidence.insert(*evidence);
+            }
+            Fact::OutcomeStated {
+                booking,
+                wallet,
+                outcome,
+                metrics_hash,
+                deadline,
+            } => {
+                let told = self.sessions.entry(*booking).or_default();
+                let stated = (*outcome, *metrics_hash, *deadline);
+                told.stated.insert(*wallet, stated);
+            }
             _ => {}
         }
     }
 
     fn compare(&mut self, session: &BookedSession, complaints: &mut Vec<String>) {
         let told = self.sessions.remove(&session.key).unwrap_or_default();
+        let untold = told.untold(session);
         let mut complain = |what: &str| complaints.push(format!("booking {} {what}", session.key));
         if !told.rounds.keys().copied().eq(1..=session.round) {
             complain("was sent as often as the journal does not tell");
         }
         if session.settlement.is_terminal() && !told.is_over {
             complain("is over, which the journal does not tell");
+        }
+        for what in untold {
+            complain(what);
         }
         let Some(decision) = &session.decision else {
             if session.settlement == Settlement::Attesting {
@@ -279,10 +353,52 @@ mod tests {
         }
     }
 
+    /// Who came and went, what was attached and signed.
+    fn told_attended(session: &BookedSession) -> Vec<Fact> {
+        let booking = session.key;
+        let mut facts = Vec::new();
+        for side in Side::ALL {
+            let (wallet, on_record) = (session.agreement.wallet(side), session.attendance(side));
+            for (stay, n) in on_record.stays.iter().zip(1_u8..) {
+                let connection = crate::types::ConnectionId::from_random([n; 16]);
+                facts.push(Fact::SessionJoined {
+                    connection,
+                    booking,
+                    wallet,
+                    uid: crate::media::MediaUid::new(n.into()).unwrap(),
+                });
+                facts.extend(stay.left_at.map(|left_at| Fact::SessionLeft {
+                    connection,
+                    booking,
+                    wallet,
+                    left_at,
+                    why: crate::room::Departure::Left,
+                }));
+            }
+            facts.extend(on_record.statement.iter().map(|said| Fact::OutcomeStated {
+                booking,
+                wallet,
+                outcome: said.outcome,
+                metrics_hash: said.metrics_hash,
+                deadline: said.deadline,
+            }));
+        }
+        let evidence = session.evidence.iter();
+        facts.extend(evidence.map(|attached| Fact::EvidenceAttached {
+            booking,
+            evidence: attached.id,
+            by: attached.by,
+        }));
+        facts
+    }
+
     fn audit(sessions: &[BookedSession], facts: Vec<Fact>) -> Report {
         let mut draft = Draft::new();
         for session in sessions {
             draft.insert(session.clone());
+            for fact in told_attended(session) {
+                draft.journal(at(700), fact);
+            }
         }
         for fact in facts {
             draft.journal(at(700), fact);

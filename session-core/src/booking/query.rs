@@ -42,6 +42,25 @@ pub async fn session(
     Ok(exists.then(|| BookedSession::of(key, &reading)))
 }
 
+/// The same with how far the contract is now, where the chain can be read; else as it was last read.
+///
+/// # Errors
+/// [`SessionError`].
+pub async fn session_now(
+    ports: &Ports,
+    key: BookingKey,
+) -> Result<Option<BookedSession>, SessionError> {
+    let Some(mut session) = session(ports, key).await? else {
+        return Ok(None);
+    };
+    if let Ok(reading) = ports.escrows.read(&key).await
+        && session.agreement.is_that_of(&reading)
+    {
+        session.saw(&reading.booking);
+    }
+    Ok(Some(session))
+}
+
 /// Who has been there so far, as far as it is known now.
 ///
 /// # Errors

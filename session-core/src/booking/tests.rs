@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
-use super::attest::{AttestationView, ConcludeAttestation, MUTUAL_ATTEMPTS_MAX};
+use super::attest::{AttestationView, ConcludeAttestation};
 use super::consider::{Consider, Considered, TrackBooking, Trigger};
 use super::decision::DecidedBy;
 use super::join::JoinSession;
@@ -198,8 +198,9 @@ fn what_is_decided_and_what_is_sent_are_written_together() {
 fn nobody_decides_on_a_chain_that_contradicts_itself() {
     let mut other = booked(DUE);
     other.slot.duration_mins = 31;
-    let gone = reading(DUE, BookingStatus::None);
-    for nonsense in [other, gone] {
+    let mut tomorrow = booked(DUE);
+    tomorrow.chain_now = at(DUE + 301);
+    for nonsense in [other, tomorrow] {
         let session = watched(&[], &[]);
         assert_eq!(
             noted(session.clone(), DUE, nonsense),
@@ -229,12 +230,12 @@ fn without_the_right_to_attest_nothing_is_decided() {
     keyless.attester = None;
     assert_eq!(
         noted(watched(&[], &[]), DUE, keyless),
-        ("no_key", Some(DUE + 120))
+        ("no_key", Some(DUE + 60))
     );
     let mut rotated = booked(DUE);
     rotated.oracle = Wallet::from_bytes([9; 20]);
     let (class, look_at) = noted(watched(&[], &[]), DUE, rotated);
-    assert_eq!((class, look_at), ("not_oracle", Some(DUE + 120)));
+    assert_eq!((class, look_at), ("not_oracle", Some(DUE + 60)));
 }
 
 #[test]
@@ -249,14 +250,20 @@ fn what_came_too_late_is_told_once_and_for_all() {
             at: at(late),
         }
     );
-    assert_eq!(after.look_at, None);
     assert_eq!(facts(&decision.changeset), ["session_missed"]);
-    // Not even by hand, and not by a clock that goes back.
-    let by_hand = by_hand(Some(after), late - 1, None);
+    // Not even by hand.
+    let by_hand = by_hand(Some(after.clone()), late, None);
     assert_eq!(
         by_hand.reply,
         Err(BookingRefusal::TooLate(Outcome::NoShowHost))
     );
+    // Looked at once more, in case that the chain's clock had been wrong.
+    assert_eq!(after.look_at, Some(at(late + 120)));
+    let again = look(after.clone(), late + 120, booked(late + 120));
+    assert_eq!(written(&again.changeset).unwrap().look_at, None);
+    assert!(facts(&again.changeset).is_empty());
+    let right = look(after, late + 120, booked(12_100));
+    assert!(matches!(right.reply, Ok(Considered::Decided { .. })));
 }
 
 #[test]
@@ -449,16 +456,22 @@ fn signatures_that_the_contract_does_not_take_leave_it_to_the_policy() {
         };
     }
     let mut sent = (session, intent);
-    for _ in 1..MUTUAL_ATTEMPTS_MAX {
-        let (session, intent, _) = conclude(&sent, DUE, Some(booked(DUE)));
+    for attempt in 0..40 {
+        // A chain that cannot be read says nothing against them.
+        let reading = (attempt % 2 == 0).then(|| booked(DUE));
+        let (session, intent, _) = conclude(&sent, DUE, reading);
         sent = (session.unwrap(), intent.unwrap());
         assert_eq!(sent.0.settlement, Settlement::Attesting);
     }
-    let (session, intent, _) = conclude(&sent, DUE, Some(booked(DUE)));
+    // Ten minutes before nothing could be attested any more.
+    let (early, ..) = conclude(&sent, 18_399, Some(booked(18_399)));
+    assert!(!early.unwrap().mutual_failed);
+    let (session, intent, _) = conclude(&sent, 18_400, Some(booked(18_400)));
     let session = session.unwrap();
     assert_eq!(intent.unwrap().state, IntentState::Failed);
     assert!(session.mutual_failed);
-    assert_eq!((session.decision, session.look_at), (None, Some(at(DUE))));
+    let look_at = session.look_at;
+    assert_eq!((session.decision, look_at), (None, Some(at(18_400))));
 }
 
 fn join(
@@ -555,6 +568,11 @@ fn our_outage_is_not_their_silence() {
     };
     assert_eq!(heard(Vec::new()), 2, "silent for longer than it may be");
     assert_eq!(heard(alloc::vec![outage]), 1);
+    let short = Span {
+        from: at(START + 95),
+        to: at(START + 100),
+    };
+    assert_eq!(heard(alloc::vec![short]), 2, "silent before it already");
 }
 
 #[test]
@@ -617,4 +635,42 @@ fn sides_are_told_apart_and_nobody_else_is_one() {
         .name(),
         "session_missed"
     ));
+}
+
+#[test]
+fn a_booking_is_gone_where_many_looks_in_a_row_do_not_find_it() {
+    let mut session = watched(&[], &[]);
+    for n in 1..super::NOT_FOUND_IN_A_ROW {
+        let gone = look(session, DUE, reading(DUE, BookingStatus::None));
+        session = written(&gone.changeset).unwrap();
+        assert_eq!(session.settlement, Settlement::Open, "{n}");
+        session.look_at = Some(at(0));
+    }
+    let gone = look(session, DUE, reading(DUE, BookingStatus::None));
+    assert_eq!(facts(&gone.changeset), ["session_settled"]);
+    let session = written(&gone.changeset).unwrap();
+    assert!(session.settlement.is_terminal());
+    // And is there again, where only the chain had lost it.
+    let back = look(session, DUE + 120, booked(DUE + 120));
+    assert!(matches!(back.reply, Ok(Considered::Decided { .. })));
+}
+
+#[test]
+fn coming_in_postpones_no_look() {
+    let mut session = session();
+    session.look_at = Some(at(START));
+    let joined = join(Some(session), HOST, START - 60);
+    assert_eq!(
+        written(&joined.changeset).unwrap().look_at,
+        Some(at(START)),
+        "for what both parties signed"
+    );
+}
+
+#[test]
+fn without_a_key_a_window_that_closed_is_noticed_all_the_same() {
+    let mut keyless = booked(12_101);
+    keyless.attester = None;
+    let decision = look(watched(&[], &[]), 12_101, keyless);
+    assert_eq!(facts(&decision.changeset), ["session_missed"]);
 }

@@ -36,6 +36,8 @@ pub struct Worked {
     pub decided: usize,
     /// Booked sessions whose window had closed.
     pub windows_missed: usize,
+    /// Booked sessions that are decided and that nobody here may attest.
+    pub blocked: usize,
     /// Entries of the journal sealed.
     pub sealed: usize,
     /// Intents that will not be tried again although they did not happen.
@@ -99,6 +101,7 @@ struct Done {
     room_closed: bool,
     decided: bool,
     window_missed: bool,
+    blocked: bool,
     sealed: usize,
     given_up: bool,
 }
@@ -111,6 +114,7 @@ impl Worked {
             .rooms_closed
             .saturating_add(usize::from(done.room_closed));
         self.decided = self.decided.saturating_add(usize::from(done.decided));
+        self.blocked = self.blocked.saturating_add(usize::from(done.blocked));
         self.windows_missed = self
             .windows_missed
             .saturating_add(usize::from(done.window_missed));
@@ -205,6 +209,9 @@ async fn work_row(ports: &Ports, key: &Key, fence: Fence) -> Result<Done, Execut
                     Considered::Decided { .. } | Considered::Nothing => None,
                 };
                 done.window_missed = matches!(class, Some(AttemptClass::WindowMissed(_)));
+                let is_blocked =
+                    |class| matches!(class, AttemptClass::NoKey | AttemptClass::NotOracle);
+                done.blocked = class.is_some_and(is_blocked);
             }
         }
         // These kinds are never due.
