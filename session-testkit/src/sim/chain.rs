@@ -147,6 +147,7 @@ impl Chains {
     }
 
     /// A party cancels, where it still can. Whether it could.
+    #[must_use]
     pub fn cancel(&self, key: &BookingKey, now: u64) -> bool {
         let slot = self.booked(key).map(|booked| booked.slot);
         let can = slot.is_some_and(|slot| self.block_time(now) < slot.start_time)
@@ -158,6 +159,7 @@ impl Chains {
     }
 
     /// Another writer attests. Whether the contract took it.
+    #[must_use]
     pub fn attest_as_another(&self, key: &BookingKey, outcome: Outcome) -> bool {
         let hash = Word::new([0xee; 32]);
         self.of(key).attest_as_another(key, outcome, hash)
@@ -356,6 +358,7 @@ impl Escrows for Port {
             });
             reading
         });
+        self.hub.lock().tell(&read);
         self.hub.pause_after().await;
         read
     }
@@ -397,6 +400,7 @@ impl Escrows for Port {
         };
         let sent = contract.attest(attestation).await;
         self.hub.lock().hear_chains();
+        self.hub.lock().tell(&sent);
         self.hub.pause_after().await;
         sent
     }

@@ -99,6 +99,14 @@ impl Choices {
         &self.taken
     }
 
+    /// How many choices of a recorded list are still to come.
+    pub(super) fn left(&self) -> usize {
+        match &self.source {
+            Source::Recorded(list) => list.len().saturating_sub(self.taken.len()),
+            Source::Seed(_) => 0,
+        }
+    }
+
     /// Among how many each was chosen.
     pub(super) fn widths(&self) -> &[u32] {
         &self.widths

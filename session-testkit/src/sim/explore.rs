@@ -11,6 +11,7 @@
 //! pass that is not so: a holder looks at its clock after its claim, and is late only if time
 //! passes between the two. Claims of such models wait afterwards too.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
@@ -46,6 +47,9 @@ pub struct Model {
     pub deaths_max: usize,
     /// Spans of time of which each passes once, at any instant.
     pub passes: Vec<Seconds>,
+    /// Whether a history ends where it comes to a state that an earlier one was in: what follows
+    /// was or will be tried from there. What a task holds is known by what its ports told it.
+    pub merges: bool,
     /// What is booked on the chain, where there is one.
     pub bookings: Vec<Booked>,
     /// What may become of each attestation that is sent: every one of these is tried.
@@ -86,6 +90,8 @@ pub struct Ended<'a> {
 pub struct Explored {
     /// How many histories there are.
     pub runs: u64,
+    /// How many states they went through, where states are merged.
+    pub states: usize,
     /// Of the first that broke something: what, and its choices.
     pub broken: Option<(Violation, Vec<u32>)>,
 }
@@ -102,6 +108,7 @@ impl Model {
             tasks: Vec::new(),
             deaths_max: 0,
             passes: Vec::new(),
+            merges: false,
             bookings: Vec::new(),
             fates: Vec::new(),
             invariants: super::invariants::common(),
@@ -119,17 +126,28 @@ pub fn explore(
     runs_max: u64,
 ) -> Explored {
     let mut runs = 0;
+    let mut known = BTreeSet::new();
     let mut prefix = Some(Vec::new());
     while let Some(list) = prefix {
         runs += 1;
-        let (violation, choices) = play(model(), backend(), judge, Choices::recorded(list));
+        let list = Choices::recorded(list);
+        let (violation, choices) = play(model(), backend(), judge, list, &mut known);
+        let states = known.len();
         if violation.is_some() || runs >= runs_max {
             let broken = violation.map(|violation| (violation, choices.taken().to_vec()));
-            return Explored { runs, broken };
+            return Explored {
+                runs,
+                states,
+                broken,
+            };
         }
         prefix = next(&choices);
     }
-    Explored { runs, broken: None }
+    Explored {
+        runs,
+        states: known.len(),
+        broken: None,
+    }
 }
 
 /// The next list in order: the last choice that has an alternative takes it.
@@ -149,7 +167,9 @@ fn play(
     backend: Box<dyn Backend>,
     judge: &dyn Fn(&Ended<'_>) -> Result<(), String>,
     choices: Choices,
+    known: &mut BTreeSet<u64>,
 ) -> (Option<Violation>, Choices) {
+    let replayed = choices.left();
     let mut inner = Inner::new(choices, backend, model.begin.unix());
     inner.policy = model.policy;
     inner.waits_after = false;
@@ -157,6 +177,7 @@ fn play(
     inner.log.is_off = true;
     inner.invariants = model.invariants;
     inner.verified = model.verified;
+    inner.told = model.merges.then(BTreeMap::new);
     if !model.bookings.is_empty() {
         let mut chains = Chains::new(model.begin, Seconds::ZERO, &model.bookings);
         chains.tries = model.fates;
@@ -184,7 +205,19 @@ fn play(
     for (place, step) in model.tasks.iter().enumerate() {
         playing.begin(place, step, model.policy);
     }
-    while playing.go_on() {}
+    loop {
+        // Where it goes on as before, that was known already.
+        if let Some(state) = playing.state()
+            && !known.insert(state)
+            && playing.hub.lock().choices.taken().len() > replayed
+        {
+            let mut inner = playing.hub.lock();
+            return (inner.violation.take(), inner.choices.clone());
+        }
+        if !playing.go_on() {
+            break;
+        }
+    }
     let mut inner = playing.hub.lock();
     let ended = Ended {
         world: inner.backend.world(),
@@ -259,6 +292,18 @@ impl Playing {
             not_before: 0,
         };
         self.tasks.push((place, task));
+    }
+
+    /// What the rest of the history depends on.
+    fn state(&self) -> Option<u64> {
+        let inner = self.hub.lock();
+        let mut state = inner.state()?;
+        let tasks = self.tasks.iter().map(|(_, task)| u64::from(task.id));
+        let left = [self.deaths_left, self.passes.len()].map(|n| u64::try_from(n).unwrap_or(0));
+        for number in tasks.chain([u64::MAX]).chain(left) {
+            state = (state ^ number).wrapping_mul(0x0100_0000_01b3);
+        }
+        Some(state)
     }
 
     /// The tasks that do not wait for another one.

@@ -69,6 +69,9 @@ pub(crate) struct Inner {
     pub(crate) spawned: Vec<Spawned>,
     pub(crate) task_next: TaskId,
     pub(crate) delivered: BTreeMap<TaskId, Option<Intent>>,
+    /// What each task was told by its ports, as a digest, where that is to be known: with the same
+    /// it goes on the same.
+    pub(crate) told: Option<BTreeMap<TaskId, Fnv>>,
 }
 
 /// A process as the others see it.
@@ -117,8 +120,8 @@ pub(crate) struct Log {
     digest: Fnv,
 }
 
-#[derive(Debug)]
-struct Fnv(u64);
+#[derive(Debug, Clone)]
+pub(crate) struct Fnv(u64);
 
 impl Hub {
     pub(crate) const fn new(inner: Inner) -> Self {
@@ -206,6 +209,7 @@ impl Inner {
             spawned: Vec::new(),
             task_next: 1,
             delivered: BTreeMap::new(),
+            told: None,
         }
     }
 
@@ -220,6 +224,29 @@ impl Inner {
             alive_since: Timestamp::from_unix(self.now),
         };
         self.acting.get(&self.current).copied().unwrap_or(unknown)
+    }
+
+    /// The current task is told something by a port.
+    pub(crate) fn tell(&mut self, what: &dyn fmt::Debug) {
+        let task = self.current;
+        if let Some(told) = &mut self.told {
+            let digest = told.entry(task).or_default();
+            // Writing to a digest cannot fail.
+            let _ = write!(digest, "{what:?}");
+        }
+    }
+
+    /// A digest of all that the rest of a history depends on; `None` where that is not known.
+    pub(crate) fn state(&self) -> Option<u64> {
+        let told = self.told.as_ref()?;
+        let mut digest = Fnv::default();
+        // Writing to a digest cannot fail.
+        let _ = write!(digest, "{:?}{:?}", self.backend, self.chains);
+        let _ = write!(digest, "{:?}{:?}", self.invariants, told);
+        let _ = write!(digest, "{:?}{:?}", self.acting, self.waiting);
+        let _ = write!(digest, "{:?}{:?}", self.delivered, self.has_drawn);
+        let _ = write!(digest, "{:?}{}{}", self.servers, self.entropy, self.now);
+        Some(digest.0)
     }
 
     /// Which of these faults happens now, if any, and counts it.

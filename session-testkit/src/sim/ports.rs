@@ -66,6 +66,7 @@ impl Store for Port {
     async fn read(&self, reads: &[Read]) -> Result<Vec<Vec<StoredRow>>, StoreError> {
         self.hub.pause().await;
         let found = self.hub.lock().read(reads);
+        self.hub.lock().tell(&found);
         self.hub.pause_after().await;
         found
     }
@@ -74,6 +75,7 @@ impl Store for Port {
         self.hub.lock().begin_commit(changeset);
         self.hub.pause().await;
         let committed = self.hub.lock().commit(changeset);
+        self.hub.lock().tell(&committed);
         self.hub.pause_after().await;
         committed
     }
@@ -81,6 +83,7 @@ impl Store for Port {
     async fn claim_due(&self, claim: &Claim) -> Result<Vec<Claimed>, StoreError> {
         self.hub.pause().await;
         let claimed = self.hub.lock().claim(claim);
+        self.hub.lock().tell(&claimed);
         self.hub.pause_after_claim().await;
         claimed
     }
@@ -95,6 +98,7 @@ impl Clock for Port {
         let mut inner = self.hub.lock();
         let shown = inner.look(self.server);
         inner.looked(self.server, shown);
+        inner.tell(&shown);
         shown
     }
 
@@ -118,6 +122,7 @@ impl Entropy for Port {
             word = (word ^ (word >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93);
             chunk.copy_from_slice(&(word ^ (word >> 32)).to_be_bytes()[..chunk.len()]);
         }
+        inner.tell(&buffer);
         Ok(())
     }
 }
@@ -202,6 +207,7 @@ impl Dispatcher for Port {
         self.hub.pause().await;
         let mut inner = self.hub.lock();
         let intent = inner.delivered.remove(&task).flatten();
+        inner.tell(&intent);
         let intent = intent.filter(Intent::is_settled);
         inner.reach(if intent.is_some() {
             "a request heard how its intent ended"

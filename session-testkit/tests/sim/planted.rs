@@ -33,6 +33,7 @@ pub(crate) enum Bug {
     HalfAChangeset,
     HidesTheBeat,
     LostUpdate,
+    MixesUpHashes,
     SealsTwice,
     ShortLease,
     SkipsTheFence,
@@ -208,6 +209,11 @@ impl Backend for Planted {
                 }
             }
             Bug::LostUpdate => return self.commit_late(&changeset),
+            Bug::MixesUpHashes => sessions(&mut changeset, |session| {
+                if let Some(decision) = &mut session.decision {
+                    decision.metrics_hash = Word::ZERO;
+                }
+            }),
             Bug::SealsTwice => {
                 let receipt = self.honest.commit(&changeset)?;
                 for write in &changeset.rows {

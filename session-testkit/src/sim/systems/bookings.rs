@@ -281,7 +281,7 @@ impl Bookings {
         let choices = &mut *stage.choices;
         // Now and then it is somebody who has nothing to do with it.
         let wallet = if choices.chance(15) {
-            Bookings::stranger()
+            Self::stranger()
         } else {
             self.wallet(party)
         };
