@@ -333,14 +333,17 @@ impl Looking<'_> {
         if let Some(decided) = &session.decision {
             // The chain took it back. What was broadcast once is never decided again.
             let window = window_of(session, decided);
-            return match window.place(reading.chain_now) {
-                Place::Inside => Ok(decided.clone()),
-                Place::After => Err(self.missed(decided.outcome)),
+            let is_mutual = matches!(decided.by, DecidedBy::Statements { .. });
+            match window.place(reading.chain_now) {
+                Place::Inside => return Ok(decided.clone()),
+                // The contract takes the signatures no more, and still may take the policy's word.
+                Place::After if is_mutual => {}
+                Place::After => return Err(self.missed(decided.outcome)),
                 Place::Before => {
                     let (waiting, until) = (AttemptClass::Early, window.earliest);
-                    Err(self.wait(waiting, until, BookingRefusal::Busy))
+                    return Err(self.wait(waiting, until, BookingRefusal::Busy));
                 }
-            };
+            }
         }
         let inputs = Inputs {
             slot: &session.agreement.slot,

@@ -674,3 +674,34 @@ fn without_a_key_a_window_that_closed_is_noticed_all_the_same() {
     let decision = look(watched(&[], &[]), 12_101, keyless);
     assert_eq!(facts(&decision.changeset), ["session_missed"]);
 }
+
+#[test]
+fn signatures_that_a_reorganisation_outlived_leave_it_to_the_policy() {
+    let (mut session, _) = attesting();
+    let statement = |deadline| super::OutcomeStatement {
+        outcome: Outcome::Completed,
+        metrics_hash: Word::ZERO,
+        deadline,
+        signature: "0x".to_string(),
+        at: at(0),
+    };
+    let deadline = at(DUE).unix();
+    if let Some(decision) = &mut session.decision {
+        decision.by = DecidedBy::Statements {
+            host: statement(deadline),
+            guest: statement(deadline),
+        };
+    }
+    session.settlement = Settlement::Settled {
+        done: Done::Submitted,
+        at: at(DUE),
+    };
+    session.look_at = Some(at(0));
+    let in_time = look(session.clone(), DUE, booked(DUE));
+    let again = written(&in_time.changeset).unwrap().decision;
+    assert_eq!(again, session.decision);
+    let late = look(session, DUE + 1, booked(DUE + 1));
+    let decided = written(&late.changeset).unwrap().decision.unwrap();
+    assert_eq!(decided.by, DecidedBy::Presence);
+    assert_eq!(decided.outcome, Outcome::NoShowHost);
+}
