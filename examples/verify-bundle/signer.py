@@ -2,7 +2,8 @@
 """Checks who signed what a server exported. Needs nothing but Python 3.8.
 
 Usage: signer.py FILE. Prints the wallet that signed it; exit code 1 where that is not the one it
-names, 2 where it cannot be read. Whether that wallet is the server's is for you to know: it says so in its log when it starts.
+names, 2 where it cannot be read. Whether that wallet is the server's is for you to know: it says so
+in its log when it starts.
 """
 import json, sys
 
@@ -52,16 +53,22 @@ def times(k, p):
         total, p, k = (add(total, p) if k & 1 else total), add(p, p), k >> 1
     return total
 
-def signer(message, signature):
-    """Who signed a personal message (EIP-191, secp256k1)."""
-    raw = bytes.fromhex(signature[2:])
+def recover(digest, raw):
+    """Whose key made a signature of 65 bytes over a digest: the low s, and v 27 or 28."""
     r, s, v = int.from_bytes(raw[:32], "big"), int.from_bytes(raw[32:64], "big"), raw[64] % 27
-    assert signature == "0x" + raw.hex() and len(raw) == 65 and raw[64] in (27, 28) and 0 < r < N and 0 < s <= N // 2
-    z = int.from_bytes(keccak256(b"\x19Ethereum Signed Message:\n%d" % len(message) + message), "big")
+    assert len(raw) == 65 and raw[64] in (27, 28) and 0 < r < N and 0 < s <= N // 2
+    z = int.from_bytes(digest, "big")
     y = pow(r**3 + 7, (P + 1) // 4, P)
     assert (y * y - r**3 - 7) % P == 0
     key = times(pow(r, -1, N), add(times(s, (r, y if y % 2 == v else P - y)), times(-z % N, G)))
+    assert key is not None
     return "0x" + keccak256(key[0].to_bytes(32, "big") + key[1].to_bytes(32, "big"))[12:].hex()
+
+def signer(message, signature):
+    """Who signed a personal message (EIP-191, secp256k1)."""
+    raw = bytes.fromhex(signature[2:])
+    assert signature == "0x" + raw.hex() and len(raw) == 65
+    return recover(keccak256(b"\x19Ethereum Signed Message:\n%d" % len(message) + message), raw)
 
 def main():
     try:

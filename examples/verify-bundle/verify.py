@@ -2,17 +2,15 @@
 """Checks what a server exported: every digest, hash and link, and what the entries tell together.
 
 Usage: verify.py FILE. Needs nothing but Python 3.8. Exit codes: 0 it holds, 1 it does not, 2 it
-cannot be read. Who signed it: signer.py. The form of all that is hashed: docs/adr/0004-journal.md.
+cannot be read. Of a room: who signed it says signer.py, and the form of all that is hashed
+docs/adr/0004-journal.md. Of a booked session: booked.py, which looks at the signature too, and
+docs/settlement.md.
 """
 import hashlib, json, sys
 from uuid import UUID
 
-class Broken(Exception):
-    pass
-
-def check(holds, why):
-    if not holds:
-        raise Broken(why)
+import booked
+from booked import Broken, check
 
 def number(n, size=8):
     check(type(n) is int and n >= 0, f"{n!r} is no number")
@@ -131,15 +129,31 @@ def story(bundle):
     if bundle["unsealed"]:
         print(f"{bundle['unsealed']} entries are in no block yet")
 
+def read(file):
+    """JSON with nothing but whole numbers of one spelling."""
+    def refuse(text):
+        raise ValueError(f"{text} is no whole number")
+    whole = lambda text: refuse(text) if text == "-0" else int(text)
+    return json.load(file, parse_int=whole, parse_constant=refuse)
+
+def is_booked(signed):
+    bundle = signed.get("bundle") if isinstance(signed, dict) else None
+    return isinstance(bundle, dict) and bundle.get("form") == booked.FORM
+
 def main():
     try:
         with open(sys.argv[1], encoding="utf-8") as file:
-            signed = json.load(file)
+            signed = read(file)
     except (OSError, ValueError, IndexError, RecursionError) as error:
         return f"cannot be read: {error}", 2
     try:
-        story(signed["bundle"])
-    except (Broken, KeyError, TypeError, ValueError, OverflowError, AttributeError, StopIteration) as error:
+        if is_booked(signed):
+            print("\n".join(booked.signed_story(signed)))
+        else:
+            story(signed["bundle"])
+    except Broken as error:
+        return f"does not hold: {error}", 1
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError, StopIteration) as error:
         return f"does not hold: {error!r}", 1
     return None, 0
 

@@ -5,6 +5,7 @@ mod rows;
 
 use std::collections::BTreeMap;
 
+use crate::bookings::BOOKING_ID_BYTES_MAX;
 use crate::clock::PAUSE_MAX_MS;
 use crate::json::DEPTH_MAX;
 use crate::limits::{CHECKS_BETWEEN_FORGETTING, KEYS_MAX, Limits, Rate};
@@ -71,6 +72,7 @@ fn the_page_says_every_number_of_this_crate() {
         ("UNSEALED_SECONDS_WARNED", UNSEALED_SECONDS_WARNED),
         ("CLOCK_BEHIND_SECONDS_WARNED", CLOCK_BEHIND_SECONDS_WARNED),
         ("PAUSE_MAX_MS", PAUSE_MAX_MS),
+        ("BOOKING_ID_BYTES_MAX", size(BOOKING_ID_BYTES_MAX)),
     ]
     .map(|(name, number)| (name.to_owned(), number))
     .into();

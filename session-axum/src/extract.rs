@@ -153,25 +153,38 @@ impl RawBody {
         if self.is_strict && !headers.contains_key("idempotency-key") {
             return Err(Problem::new(Code::MissingIdempotencyKey));
         }
-        self.once_if_asked(command, caller, headers)
+        let fingerprint = digest128("request 1", &[command.as_bytes(), &self.bytes]);
+        once(command, fingerprint, caller, headers)
     }
 
     /// The same where nothing is demanded: what no credit moves with, and what may be done twice.
+    /// What it is done to counts as well.
     pub(crate) fn once_if_asked(
         &self,
-        command: &str,
+        (command, target): (&str, &str),
         caller: Wallet,
         headers: &HeaderMap,
     ) -> Result<Option<Once>, Problem> {
-        let Some(value) = headers.get("idempotency-key") else {
-            return Ok(None);
-        };
-        let invalid = || Problem::new(Code::InvalidIdempotencyKey);
-        let text = value.to_str().map_err(|_| invalid())?;
-        let key = IdempotencyKey::parse(caller, command, text).map_err(|_| invalid())?;
-        let fingerprint = digest128("request 1", &[command.as_bytes(), &self.bytes]);
-        Ok(Some(Once { key, fingerprint }))
+        let parts = [command.as_bytes(), target.as_bytes(), &self.bytes];
+        let fingerprint = digest128("request 2", &parts);
+        once(command, fingerprint, caller, headers)
     }
+}
+
+/// What the caller marked with a key; `None` where it did not.
+fn once(
+    command: &str,
+    fingerprint: [u8; 16],
+    caller: Wallet,
+    headers: &HeaderMap,
+) -> Result<Option<Once>, Problem> {
+    let Some(value) = headers.get("idempotency-key") else {
+        return Ok(None);
+    };
+    let invalid = || Problem::new(Code::InvalidIdempotencyKey);
+    let text = value.to_str().map_err(|_| invalid())?;
+    let key = IdempotencyKey::parse(caller, command, text).map_err(|_| invalid())?;
+    Ok(Some(Once { key, fingerprint }))
 }
 
 /// The members of a JSON object.

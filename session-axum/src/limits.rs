@@ -66,7 +66,7 @@ const fn positive(number: u32) -> NonZeroU32 {
 pub(crate) enum Group {
     /// Nonces and sign-in.
     Auth,
-    /// Creating and joining rooms, and asking for grants.
+    /// Creating and joining rooms, joining booked sessions, and asking for grants.
     Enter,
     /// Everything else.
     Other,
@@ -83,7 +83,9 @@ impl Group {
 
     pub(crate) fn of(path: &str) -> Self {
         match path {
-            "/rooms/create" | "/rooms/join" | "/credits/verify-celo" => Self::Enter,
+            "/rooms/create" | "/rooms/join" | "/credits/verify-celo" | "/session/join" => {
+                Self::Enter
+            }
             auth if auth == "/auth" || auth.starts_with("/auth/") => Self::Auth,
             _ => Self::Other,
         }

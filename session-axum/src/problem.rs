@@ -349,6 +349,10 @@ impl Problem {
                 code: Code::StayNotFound,
                 ..self
             },
+            Code::NotParticipant => Self {
+                code: Code::BookingNotFound,
+                ..self
+            },
             _ => self,
         }
     }

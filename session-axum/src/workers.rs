@@ -350,6 +350,21 @@ async fn pass(lane: Lane, ports: &Ports) -> Option<Worked> {
             "intents did not happen and are not tried again; their notes say why"
         );
     }
+    if worked.decided > 0 {
+        tracing::info!(rows = worked.decided, "booked sessions were decided");
+    }
+    if worked.windows_missed > 0 {
+        tracing::error!(
+            rows = worked.windows_missed,
+            "booked sessions can be attested no more; only their parties can act"
+        );
+    }
+    if worked.blocked > 0 {
+        tracing::error!(
+            rows = worked.blocked,
+            "booked sessions cannot be attested: no key, or not the contract's oracle"
+        );
+    }
     if worked.lost > 0 {
         tracing::info!(
             rows = worked.lost,

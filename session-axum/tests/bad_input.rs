@@ -207,7 +207,8 @@ async fn unknown_paths_and_methods_are_404_in_text() {
         ("POST", "/rooms/active"),
         ("PUT", "/credits"),
         ("GET", "/credits/"),
-        ("POST", "/session/join"),
+        ("POST", "/session/7/nope"),
+        ("GET", "/session/7/leave"),
     ] {
         let answer = server.raw(method, path, Some(wallet), "").await;
         assert_eq!(answer.status, StatusCode::NOT_FOUND, "{method} {path}");

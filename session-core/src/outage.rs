@@ -15,7 +15,10 @@ use crate::types::{Seconds, Timestamp};
 
 /// Outages kept in the row. One more joins the two oldest into one span that covers both and what
 /// lies between, which errs in favour of who would pay.
-pub const OUTAGES_KEPT_MAX: usize = 32;
+pub const OUTAGES_KEPT_MAX: usize = 128;
+
+/// How long an outage stays in the row: longer than any session and the windows after it.
+pub const OUTAGES_KEPT_FOR: Seconds = Seconds::new(24 * 3600);
 
 /// How the shared beat is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,6 +104,8 @@ impl Service {
     /// The row after an outage ended.
     fn after_outage(&self, span: Span) -> Self {
         let mut outages = self.outages.clone();
+        // Nothing that is still to be decided lies that far back.
+        outages.retain(|outage| outage.to.after(OUTAGES_KEPT_FOR) > span.to);
         outages.push(span);
         if outages.len() > OUTAGES_KEPT_MAX {
             let oldest = outages.remove(0);
@@ -166,6 +171,22 @@ impl Outages {
             sum.saturating_add(outage.overlap(span))
         });
         span.to.since(span.from).saturating_sub(out)
+    }
+
+    /// Whether somebody last heard at an instant was silent for longer than it may be while some
+    /// server was there to hear it. After an outage it has the whole interval once more.
+    #[must_use]
+    pub fn was_silent(&self, heard_at: Timestamp, now: Timestamp, longest: Seconds) -> bool {
+        let mut outages = self.0.clone();
+        outages.sort_unstable();
+        let mut since = heard_at;
+        for outage in outages.into_iter().filter(|outage| outage.to > heard_at) {
+            if outage.from.min(now).since(since) > longest {
+                return true;
+            }
+            since = since.max(outage.to);
+        }
+        now.since(since) > longest
     }
 
     /// From when on somebody last heard at `heard_at` counts as silent: an outage since then

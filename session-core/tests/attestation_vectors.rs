@@ -397,6 +397,12 @@ fn an_outage_takes_the_same_from_both() {
     let cut = judged(&[outage]);
     assert_eq!(cut.measures.overlap_seconds, Seconds::new(400));
     assert_eq!(cut.measures.guest_alone_seconds, Seconds::ZERO);
+    // One that ends before it begins is none: it makes no second count twice.
+    let backwards = Span {
+        from: at(START + 900),
+        to: at(START + 300),
+    };
+    assert_eq!(judged(&[backwards]), judged(&[]));
     let told: Vec<_> = cut
         .host
         .intervals

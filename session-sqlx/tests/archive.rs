@@ -9,6 +9,7 @@
 mod support;
 
 use session_core::auth::{Challenge, ChallengeKey};
+use session_core::booking::Host;
 use session_core::changeset::{Changeset, Draft, Entry, Fact, Key, Row};
 use session_core::idempotency::{IdempotencyKey, IdempotencyRecord};
 use session_core::journal::Chain;
@@ -19,11 +20,11 @@ use session_core::outbox::{Effect, Intent, IntentClass};
 use session_core::ports::{Archive, Found, Store, Visitor};
 use session_core::room::{Closing, Departure, Room, RoomState, Seat, SeatState, Visibility};
 use session_core::types::{
-    ChainId, ConnectionId, IntentKey, RoomId, Seconds, Timestamp, TransferId, Unit, Wallet,
+    ChainId, ConnectionId, IntentKey, RoomId, Seconds, Timestamp, TransferId, Unit,
 };
-use session_testkit::bench::Bench;
 use session_testkit::memory::MemoryStore;
 
+use support::bookings::{booked, wallet};
 use support::{Level, On, Place};
 
 const EVERYWHERE: [On; 4] = [
@@ -57,11 +58,6 @@ async fn shown(archive: &dyn Archive) -> Vec<Found> {
 
 fn at(unix: u64) -> Timestamp {
     Timestamp::from_unix(unix)
-}
-
-fn wallet(n: u32) -> Wallet {
-    // Neighbours do not follow each other.
-    Bench::wallet(n.wrapping_mul(0x9e37_79b9))
 }
 
 fn id(n: u32) -> [u8; 16] {
@@ -173,6 +169,12 @@ fn rows(many: u32) -> Changeset {
             issued_at: at(n.into()),
             forget_at: at(9000),
         });
+        draft.insert(booked(n));
+        draft.insert(Host {
+            wallet: host,
+            accepting_bookings: n.is_multiple_of(2),
+            changed_at: at(n.into()),
+        });
         draft.insert(IdempotencyRecord {
             key: IdempotencyKey::parse(wallet(n % 4), "rooms.join", &n.to_string()).unwrap(),
             fingerprint: [1; 16],
@@ -277,7 +279,7 @@ async fn everything_is_shown_as_the_reference_shows_it() {
         assert_same(on, &shown(&*archive).await, &empty);
         fill(&*store, &reference, MANY).await;
         let expected = shown(&reference).await;
-        assert!(expected.len() > 9 * MANY as usize);
+        assert!(expected.len() > 11 * MANY as usize);
         assert_same(on, &shown(&*archive).await, &expected);
         drop((store, archive));
         place.remove().await;
@@ -399,6 +401,51 @@ const FORGED: &[(&str, &str, &str)] = &[
     ),
     ("UPDATE seat SET gone_why = NULL", "seat", "half gone"),
     ("UPDATE intent SET effect = '1'", "intent", "column effect"),
+    (
+        "UPDATE booked_session SET host = guest",
+        "booked_session",
+        "contradict",
+    ),
+    (
+        "UPDATE booked_session SET guest = host",
+        "booked_session",
+        "contradict",
+    ),
+    (
+        "UPDATE booked_session SET status = 'lost'",
+        "booked_session",
+        "contradict",
+    ),
+    (
+        "UPDATE booked_session SET starts_at = starts_at + 1",
+        "booked_session",
+        "contradict",
+    ),
+    (
+        "UPDATE booked_session SET key = replace(key, '42431/', '42432/')",
+        "booked_session",
+        "contradict",
+    ),
+    (
+        "UPDATE booked_session SET record = replace(record, '\"round\"', '\"why\":1,\"round\"')",
+        "booked_session",
+        "column record holds more",
+    ),
+    (
+        "UPDATE booked_session SET record = replace(record, '\"decision\":null,', '')",
+        "booked_session",
+        "column record",
+    ),
+    (
+        "UPDATE host SET accepting_bookings = 2",
+        "host",
+        "column accepting_bookings",
+    ),
+    (
+        "UPDATE host SET changed_at = -1",
+        "host",
+        "column changed_at",
+    ),
 ];
 
 /// Takes every constraint away from every table, as whoever may may.
@@ -419,7 +466,16 @@ async fn what_cannot_be_read_is_said_and_hides_nothing_else() {
         fill(&*store, &reference, FEW).await;
         let expected = shown(&reference).await;
         let tables = [
-            "block", "chain", "intent", "journal", "seat", "service", "transfer", "unsealed",
+            "block",
+            "booked_session",
+            "chain",
+            "host",
+            "intent",
+            "journal",
+            "seat",
+            "service",
+            "transfer",
+            "unsealed",
         ];
         for table in tables {
             place

@@ -7,7 +7,9 @@ mod support;
 
 use std::sync::Arc;
 
-use session_core::changeset::{Draft, Lane};
+use session_core::booking::{BookedSession, Settlement};
+use session_core::changeset::{Draft, Fact, Lane};
+use session_core::escrow::Outcome;
 use session_core::ledger::{AccountKey, AccountKind, Action, Owner, Reason, Reference, Transfer};
 use session_core::ports::Clock;
 use session_core::room::{CreateRoom, Heartbeat, JoinRoom, LeaveRoom, StayName, Visibility};
@@ -17,19 +19,31 @@ use session_testkit::bench::Bench;
 use session_testkit::invariants;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Row};
 
+use support::bookings::booked;
 use support::{Level, On, Place, Served};
 
 /// Every table whose rows the journal tells of or is made of.
-const TABLES: [&str; 8] = [
-    "account", "block", "chain", "journal", "room", "seat", "transfer", "unsealed",
+const TABLES: [&str; 9] = [
+    "account",
+    "block",
+    "booked_session",
+    "chain",
+    "journal",
+    "room",
+    "seat",
+    "transfer",
+    "unsealed",
 ];
 
 /// Columns that say nothing which the journal tells: how often a row was written, when a worker is
 /// to look, what a host asked for; of a stay, when somebody was last heard, metered and leased, and
-/// what a client was told of its credit. An entry's place among those to be sealed is its instant,
+/// what a client was told of its credit. Of the record of a booked session, much says only how a
+/// decision was come to, which is judged elsewhere. An entry's place among those to be sealed is its instant,
 /// which the journal has.
-const NOT_TOLD: [(&str, &str); 16] = [
+const NOT_TOLD: [(&str, &str); 18] = [
     ("account", "version"),
+    ("booked_session", "record"),
+    ("booked_session", "version"),
     ("chain", "seal_at"),
     ("chain", "version"),
     ("room", "ai_enabled"),
@@ -259,6 +273,7 @@ fn row(table: &str) -> &'static str {
     match table {
         "account" => "kind || unit || owner",
         "block" => "number",
+        "booked_session" => "key",
         "seat" => "connection",
         "unsealed" => "entry",
         _ => "id",
@@ -368,6 +383,25 @@ async fn history(store: &Arc<dyn Served>) {
     let beat = Heartbeat(stays[0]);
     execute(ports, &beat).await.expect("store").expect("is in");
     reserve_and_post(&bench).await;
+    miss_two_windows(&bench).await;
+}
+
+/// Two sessions whose windows closed, read at two statuses.
+async fn miss_two_windows(bench: &Bench) {
+    let (outcome, at) = (Outcome::NoShowHost, bench.clock.now());
+    for n in [1, 2] {
+        let session = BookedSession {
+            settlement: Settlement::WindowMissed { outcome, at },
+            look_at: None,
+            ..booked(n)
+        };
+        let booking = session.key;
+        let mut draft = Draft::new();
+        draft.insert(session);
+        draft.journal(at, Fact::SessionMissed { booking, outcome });
+        let committed = bench.ports.store.commit(&draft.finish()).await;
+        committed.expect("they are new");
+    }
 }
 
 /// Nothing that is built so far reserves: a hold of 20 seconds, of which 15 are taken.

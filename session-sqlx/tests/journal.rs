@@ -13,13 +13,15 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
+use session_core::booking::{BookedSession, Host};
 use session_core::changeset::{
-    Changeset, Draft, Entry, Expect, Fact, Fence, Key, Lane, Rejection, Row,
+    Changeset, Draft, Entry, Expect, Fact, Fence, Key, Lane, Loaded, Rejection, Row, Version,
 };
 use session_core::journal::{Block, Chain, SealBlock, Sealing, TendChain};
 use session_core::ledger::{AccountKey, AccountKind, Action, Owner, Reason, Reference, Transfer};
 use session_core::ports::{
-    Archive, Claim, Claimed, CommitError, CreditEntries, Found, Read, Store, StoredRow, Visitor,
+    Archive, Claim, Claimed, CommitError, CreditEntries, Found, Read, Snapshot, Store, StoredRow,
+    Visitor,
 };
 use session_core::service::{ExecuteError, execute, work_lane};
 use session_core::types::{ChainId, EntryId, Seconds, Timestamp, TransferId, Unit};
@@ -28,6 +30,7 @@ use session_testkit::bench::Bench;
 use sqlx::migrate::Migrator;
 use sqlx::{AssertSqlSafe, Connection, Executor};
 
+use support::bookings::{booked, wallet};
 use support::{Database, Level, On, Place};
 
 const EVERYWHERE: [On; 4] = [
@@ -184,7 +187,7 @@ async fn what_was_told_before_there_were_blocks_is_sealed_too() {
         expected.sort_by_key(|entry| (entry.at, entry.id));
         let found = store.read(&[Read::UnsealedEntries(9)]).await.unwrap();
         let expected = expected.into_iter().map(|entry| StoredRow {
-            version: session_core::changeset::Version::FIRST,
+            version: Version::FIRST,
             row: entry.into(),
         });
         assert_eq!(found[0], expected.take(9).collect::<Vec<_>>(), "{on:?}");
@@ -198,6 +201,18 @@ async fn what_was_told_before_there_were_blocks_is_sealed_too() {
         let claimed = store.claim_due(&claim).await.unwrap();
         let fences: Vec<u64> = claimed.iter().map(|claimed| claimed.fence.get()).collect();
         assert_eq!(fences, [4], "{on:?}");
+        // And sessions have a place among it, which there was not.
+        let mut draft = Draft::new();
+        draft.insert(booked(2));
+        store.commit(&draft.finish()).await.unwrap();
+        let (lane, now) = (Lane::Attest, at(9000));
+        let claimed = store
+            .claim_due(&Claim { lane, now, ..claim })
+            .await
+            .unwrap();
+        let key = Key::BookedSession(booked(2).key);
+        let fence = Fence::new(1);
+        assert_eq!(claimed, [Claimed { key, fence }], "{on:?}");
 
         // Told once more, they are not new.
         store.commit(&telling((0..50).map(outage))).await.unwrap();
@@ -479,6 +494,31 @@ async fn under_a_role_with_few_rights_the_journal_is_told_and_sealed() {
     let worked = work_lane(&bench.ports, Lane::Seal).await.unwrap();
     assert_eq!(worked.sealed, 1, "{worked:?}");
     Journal::sealed(&store, 21).await;
+
+    // What is neither appended nor counted comes, changes and goes.
+    let (booking, of) = (Key::BookedSession(booked(0).key), Key::Host(wallet(0)));
+    for written in 0..3 {
+        let reads = [booking.clone(), of.clone()].map(Read::Row);
+        let found = Snapshot::load(&store, &reads).await.unwrap();
+        let session: Loaded<BookedSession> = found.row(booking.clone());
+        let host: Loaded<Host> = found.row(of.clone());
+        assert_eq!(session.version().map_or(0, Version::get), written);
+        assert_eq!(host.version().map_or(0, Version::get), written);
+        let mut draft = Draft::new();
+        if written < 2 {
+            draft.update(&session, booked(0));
+            let said = Host {
+                wallet: wallet(0),
+                accepting_bookings: true,
+                changed_at: at(written),
+            };
+            draft.update(&host, said);
+        } else {
+            draft.delete(&session);
+            draft.delete(&host);
+        }
+        store.commit(&draft.finish()).await.unwrap();
+    }
 
     let mut as_role = sqlx::PgConnection::connect(&url).await.unwrap();
     for statement in FORBIDDEN {

@@ -88,6 +88,7 @@ struct Chain {
     oracle: Option<Wallet>,
     attester: Option<Wallet>,
     mutual_outcome: bool,
+    mutual_at: BTreeMap<Wallet, bool>,
     is_lenient: bool,
     is_down: bool,
     lag: Seconds,
@@ -99,6 +100,26 @@ struct Chain {
 pub struct FakeEscrows {
     clock: Arc<dyn Clock>,
     chain: Mutex<Chain>,
+}
+
+/// The address of a mock contract whose bookings began at an instant: it says so itself, so that a
+/// server that starts again finds the bookings of before as they were.
+#[must_use]
+pub fn mock_escrow(start: Timestamp) -> Wallet {
+    let mut bytes = [0; 20];
+    bytes[..4].copy_from_slice(MOCK_MARK);
+    bytes[12..].copy_from_slice(&start.unix().to_be_bytes());
+    Wallet::from_bytes(bytes)
+}
+
+/// What the address of a mock contract begins with.
+const MOCK_MARK: &[u8] = b"mock";
+
+fn mock_start(escrow: Wallet) -> Option<Timestamp> {
+    let [mark @ .., a, b, c, d, e, f, g, h] = escrow.to_bytes();
+    let start = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
+    mark.starts_with(MOCK_MARK)
+        .then(|| Timestamp::from_unix(start))
 }
 
 /// Whom fakes attest as.
@@ -184,6 +205,11 @@ impl FakeEscrows {
     /// Lets statements settle, as the second contract does.
     pub fn set_mutual(&self, mutual_outcome: bool) {
         self.lock().mutual_outcome = mutual_outcome;
+    }
+
+    /// The same of one contract alone.
+    pub fn set_mutual_at(&self, escrow: Wallet, mutual_outcome: bool) {
+        self.lock().mutual_at.insert(escrow, mutual_outcome);
     }
 
     /// Lets the oracle attest at any time, as the chain of the recorded exchanges did.
@@ -339,7 +365,8 @@ impl Chain {
     fn take(&mut self, attestation: &Attestation, now: Timestamp) -> Result<(), &'static str> {
         self.ensure(&attestation.booking);
         let is_oracle = self.attester.is_some() && self.attester == self.oracle;
-        let (mutual, is_lenient) = (self.mutual_outcome, self.is_lenient);
+        let mutual = self.is_mutual(&attestation.booking);
+        let is_lenient = self.is_lenient;
         let history = self.bookings.get_mut(&attestation.booking);
         let history = history.ok_or("NOT_BOOKED")?;
         if attestation.mutual.is_none() && !is_oracle {
@@ -376,11 +403,18 @@ impl Chain {
         Ok(())
     }
 
+    /// Whether the contract of a booking settles by statements.
+    fn is_mutual(&self, key: &BookingKey) -> bool {
+        let own = self.mutual_at.get(&key.escrow.address);
+        own.copied().unwrap_or(self.mutual_outcome)
+    }
+
     /// Where every booking exists, this one does.
     fn ensure(&mut self, key: &BookingKey) {
         if let Some((host, guest, start)) = self.everybody
             && !self.bookings.contains_key(key)
         {
+            let start = mock_start(key.escrow.address).unwrap_or(start);
             let history = History {
                 slot: usual_slot(host, start),
                 terms: usual_terms(),
@@ -477,8 +511,8 @@ impl Escrows for FakeEscrows {
             oracle: chain.oracle.unwrap_or(nobody),
             chain_now: seen_at,
             capabilities: Capabilities {
-                explicit_price: chain.mutual_outcome,
-                mutual_outcome: chain.mutual_outcome,
+                explicit_price: chain.is_mutual(key),
+                mutual_outcome: chain.is_mutual(key),
             },
             attester: chain.attester,
         })
@@ -509,7 +543,8 @@ impl Escrows for FakeEscrows {
             Some(ChainFault::AnswerLost) => {
                 let _ = chain.take(attestation, now);
                 return Sent {
-                    transaction: None,
+                    // Signed here, so its hash is known whatever becomes of it.
+                    transaction: Some(transaction),
                     trouble: Some("connection closed before an answer".to_owned()),
                 };
             }

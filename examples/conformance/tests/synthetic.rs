@@ -292,22 +292,76 @@ async fn what_is_not_understood_fails() {
 }
 
 #[tokio::test]
-async fn a_given_that_needs_a_later_system_fails() {
+async fn a_given_that_nobody_understands_fails() {
     let steps = json!([get("/health", "", json!({"status": 200}))]);
-    for (name, value) in [
-        ("bookings", json!([{"booking_id": "1"}])),
-        ("presence", json!([{"booking_id": "1"}])),
-        ("chain", json!({"failure": "rpc"})),
-        ("moon", json!([])),
+    for (name, value, told) in [
+        ("bookings", json!([{"booking_id": "1"}]), "status"),
+        (
+            "bookings",
+            json!([{"booking_id": "1", "status": 9, "guest": "g", "slot": null}]),
+            "status 9",
+        ),
+        (
+            "presence",
+            json!([{"booking_id": "1", "rows": [], "moon": 1}]),
+            "moon",
+        ),
+        ("moon", json!([]), "moon"),
     ] {
         let mut file = file_of(steps.clone());
         file["scenarios"][0]["given"][name] = value;
         let (_directory, file) = written(&file);
-        let report = replay(&file, "", &StoreKind::Memory).await;
-        let told = report.to_string();
+        let report = replay(&file, "", &StoreKind::Memory).await.to_string();
         assert!(
-            told.contains("not understood by this build") && told.contains(name),
-            "{told}"
+            report.contains("not understood by this build") && report.contains(told),
+            "{report}"
         );
     }
+}
+
+/// A booked session as a record may hold it: two parties, who was there, and a chain that fails.
+#[tokio::test]
+async fn what_must_reach_the_chain_is_looked_at() {
+    let attest = |effect: Value| {
+        let mut file = file_of(json!([{
+            "do": "request",
+            "request": {
+                "method": "POST",
+                "path": "/session/7/attest",
+                "headers": {"x-service-token": "golden-service-token"},
+            },
+            "response": {"status": 200},
+        }]));
+        file["scenarios"][0]["profile"] = json!("live");
+        let given = &mut file["scenarios"][0]["given"];
+        given["accounts"]["h"] = json!({"address": "0x00000000000000000000000000000000000a11ce"});
+        given["accounts"]["g"] = json!({"address": "0x0000000000000000000000000000000000000b0b"});
+        given["bookings"] = json!([{
+            "booking_id": "7", "status": 1, "guest": "g",
+            "slot": {
+                "host": "h", "start_offset_s": -1800,
+                "durationMins": 30, "graceMins": 5, "minOverlapMins": 10,
+            },
+        }]);
+        if !effect.is_null() {
+            file["scenarios"][0]["steps"][0]["chain_effect"] = effect;
+        }
+        file
+    };
+    for (effect, passed) in [
+        (json!({"attest": {"booking_id": "7", "outcome": 2}}), 1),
+        (json!({"attest": {"booking_id": "7", "outcome": 3}}), 0),
+        (json!({"attest": {"booking_id": "8", "outcome": 2}}), 0),
+        (Value::Null, 0),
+    ] {
+        let (_directory, file) = written(&attest(effect.clone()));
+        let report = replay(&file, "", &StoreKind::Memory).await;
+        assert_eq!(report.files[0].passed, passed, "{effect}: {report}");
+    }
+    let mut down = attest(Value::Null);
+    down["scenarios"][0]["given"]["chain"] = json!({"failure": "rpc"});
+    down["scenarios"][0]["steps"][0]["response"]["status"] = json!(503);
+    let (_directory, file) = written(&down);
+    let report = replay(&file, "", &StoreKind::Memory).await;
+    assert_eq!(report.files[0].passed, 1, "{report}");
 }

@@ -69,6 +69,24 @@ pub(crate) struct Flags {
     /// Whose wallets sign in by message [env CHAIN_ID].
     #[arg(long, global = true, value_name = "NUMBER")]
     pub(crate) chain_id: Option<String>,
+    /// `mock`, or `live` where this build can read a chain [env ESCROW_MODE].
+    #[arg(long, global = true)]
+    pub(crate) escrow_mode: Option<String>,
+    /// The contract of booked sessions [env ESCROW_ADDRESS].
+    #[arg(long, global = true, value_name = "ADDRESS")]
+    pub(crate) escrow_address: Option<String>,
+    /// `1` or `2` [env ESCROW_VERSION, default 1].
+    #[arg(long, global = true)]
+    pub(crate) escrow_version: Option<String>,
+    /// Further contracts, `version:address`, comma separated [env ESCROW_EXTRA].
+    #[arg(long, global = true, value_name = "ESCROWS")]
+    pub(crate) escrow_extra: Option<String>,
+    /// The host of every booking of the mock escrow [env MOCK_HOST].
+    #[arg(long, global = true, value_name = "WALLET")]
+    pub(crate) mock_host: Option<String>,
+    /// The guest of every booking of the mock escrow [env MOCK_GUEST].
+    #[arg(long, global = true, value_name = "WALLET")]
+    pub(crate) mock_guest: Option<String>,
     /// Take the sign-in of long ago, `on` or `off` [env SESSION_LEGACY_AUTH, default off].
     #[arg(long, global = true, value_name = "SWITCH")]
     pub(crate) legacy_auth: Option<String>,

@@ -20,6 +20,7 @@ use tracing_subscriber::{EnvFilter, Layer, fmt as lines};
 
 use crate::cli::Flags;
 use crate::database::Database;
+use crate::escrow::EscrowSetting;
 use crate::failpoints::Failpoints;
 use crate::media::Media;
 use crate::otlp::{Boxed, Endpoint};
@@ -73,6 +74,7 @@ pub(crate) struct Config {
     pub(crate) jwt_keys: JwtKeys,
     pub(crate) cors_origins: CorsOrigins,
     pub(crate) sign_in: SignIn,
+    pub(crate) escrow: EscrowSetting,
     pub(crate) is_strict: bool,
     pub(crate) clock_offset_seconds: i64,
     pub(crate) failpoints: Failpoints,
@@ -101,6 +103,7 @@ impl Config {
             .transpose()?;
         let cors_origins = cors_origins(flags)?;
         let sign_in = SignIn::read(flags, environment, listen)?;
+        let escrow = EscrowSetting::read(flags, environment)?;
         let is_strict = switch("SESSION_STRICT", flags.strict.as_ref())?;
         if is_strict && sign_in.takes_timestamps {
             let why = "cannot be on while SESSION_STRICT is".to_owned();
@@ -128,6 +131,7 @@ impl Config {
             jwt_keys,
             cors_origins,
             sign_in,
+            escrow,
             is_strict,
             clock_offset_seconds,
             failpoints,
@@ -147,6 +151,7 @@ impl Config {
             fakes.push("the name registry: every wallet owns a primary name");
             fakes.push("the verification mirror: every wallet is verified");
         }
+        fakes.extend(self.escrow.fake());
         fakes.extend(self.media.fake());
         if self.is_jwt_drawn {
             fakes.push("the token secret: drawn at random and kept beside the database");
@@ -193,7 +198,7 @@ impl fmt::Display for Config {
         writeln!(f, "DATABASE_URL={}", self.database)?;
         writeln!(f, "SESSION_DB_POOLER={}", on_off(self.database.pooler()))?;
         writeln!(f, "JWT_SECRET={}", drawn(self.is_jwt_drawn))?;
-        write!(f, "{}{}", self.sign_in, self.media)?;
+        write!(f, "{}{}{}", self.sign_in, self.escrow, self.media)?;
         writeln!(f, "SESSION_STRICT={}", on_off(self.is_strict))?;
         match &self.receipt_key {
             Some(key) => writeln!(

@@ -9,6 +9,7 @@ use crate::config::{
     CLOCK_OFFSET_SECONDS_MAX, JWT_SECRET_BYTES_MIN_DEVELOPMENT, JWT_SECRET_BYTES_MIN_PRODUCTION,
     JWT_SECRET_DISTINCT_BYTES_MIN, SHUTDOWN_SECONDS_DEFAULT,
 };
+use crate::escrow::{SERVICE_TOKEN_BYTES_MIN_DEVELOPMENT, SERVICE_TOKEN_BYTES_MIN_PRODUCTION};
 use crate::parts::DISPATCH_WAIT;
 use crate::serve::{CONNECTIONS_MAX, HEADER_BYTES_MAX, HEADER_SECONDS};
 
@@ -39,6 +40,14 @@ fn the_page_says_every_number_of_the_server() {
             size(JWT_SECRET_DISTINCT_BYTES_MIN),
         ),
         ("CLOCK_OFFSET_SECONDS_MAX", CLOCK_OFFSET_SECONDS_MAX),
+        (
+            "SERVICE_TOKEN_BYTES_MIN_DEVELOPMENT",
+            size(SERVICE_TOKEN_BYTES_MIN_DEVELOPMENT),
+        ),
+        (
+            "SERVICE_TOKEN_BYTES_MIN_PRODUCTION",
+            size(SERVICE_TOKEN_BYTES_MIN_PRODUCTION),
+        ),
     ]
     .into();
     let page: BTreeMap<&str, u64> = rows::rows(PAGE, "The bundled server")

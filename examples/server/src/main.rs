@@ -21,6 +21,7 @@ mod config;
 mod database;
 #[cfg(test)]
 mod defaults;
+mod escrow;
 mod failpoints;
 mod media;
 mod otlp;

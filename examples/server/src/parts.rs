@@ -10,7 +10,7 @@ use session_clients::livekit::LiveKitRooms;
 use session_core::outbox::{Intent, Outcome};
 use session_core::policy::Policy;
 use session_core::ports::{
-    Clock, Effects, Entropy, NameRegistry, NoEscrows, PortError, PortErrorKind, VerificationMirror,
+    Clock, Effects, Entropy, NameRegistry, PortError, PortErrorKind, VerificationMirror,
 };
 use session_core::service::Ports;
 use session_core::types::{Timestamp, Wallet};
@@ -50,7 +50,7 @@ impl Parts {
             entropy: Arc::new(SystemEntropy),
             names,
             verifications,
-            escrows: Arc::new(NoEscrows),
+            escrows: config.escrow.escrows(clock.clone()),
             effects: effects(config, clock)?,
             dispatcher: Arc::new(Dispatch::waiting(DISPATCH_WAIT)),
             policy: policy(config),

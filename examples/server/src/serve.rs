@@ -59,6 +59,9 @@ pub(crate) async fn serve(config: &Config) -> Result<(), Failure> {
         tracing::info!("receipts are signed by {}", key.wallet());
         app = app.with_receipts(key.clone());
     }
+    if let Some(bookings) = config.escrow.bookings(parts.ports.clock.now()) {
+        app = app.with_bookings(bookings);
+    }
     if let Some(party) = &config.sign_in.party {
         app = app.with_siwe(party.clone());
     }
@@ -135,6 +138,9 @@ pub(crate) async fn sweep_once(config: &Config) -> Result<(), Failure> {
                 "changed": worked.changed,
                 "evicted": worked.evicted,
                 "rooms_closed": worked.rooms_closed,
+                "decided": worked.decided,
+                "windows_missed": worked.windows_missed,
+                "blocked": worked.blocked,
                 "sealed": worked.sealed,
                 "lost": worked.lost,
                 "failed": worked.failed.len(),

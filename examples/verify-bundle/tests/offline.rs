@@ -3,9 +3,9 @@
 
 #![allow(clippy::expect_used, reason = "tests panic")]
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+mod common;
 
+use common::{Kept, program, script, text};
 use serde_json::Value;
 use session_core::audit::{RoomExport, SignedBundle};
 use session_core::changeset::Lane;
@@ -74,55 +74,6 @@ async fn signed_bundle() -> SignedBundle {
     assert_eq!(bundle.unsealed, 0);
     let key = LocalSigner::from_bytes(&[0x42; 32]).expect("a key");
     bundle.signed(&key).expect("JSON")
-}
-
-fn folder() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-/// A file that goes away with the test.
-struct Kept(PathBuf);
-
-impl Kept {
-    fn new(name: &str, text: &str) -> Self {
-        let name = format!("verify-bundle-{}-{name}.json", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        std::fs::write(&path, text).expect("a temporary file");
-        Self(path)
-    }
-}
-
-impl Drop for Kept {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
-    }
-}
-
-fn program(file: &Kept) -> Output {
-    let mut program = Command::new(env!("CARGO_BIN_EXE_verify-bundle"));
-    program.arg(&file.0).output().expect("the program runs")
-}
-
-/// `None` where there is no Python: listed, and a failure where everything must be there.
-fn script(name: &str, file: &Kept) -> Option<Output> {
-    let mut python = Command::new("python3");
-    let output = python
-        .arg("-B")
-        .arg(folder().join(name))
-        .arg(&file.0)
-        .output();
-    if output.is_err() {
-        assert!(
-            std::env::var_os("SESSION_TEST_REQUIRE").is_none(),
-            "python3 is not there"
-        );
-        println!("NOT THERE: python3, so {name} was not run");
-    }
-    output.ok()
-}
-
-fn text(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 #[tokio::test]

@@ -9,15 +9,14 @@ use session_core::booking::{
     AttemptClass, BookedSession, BookingRefusal, Consider, Considered, Settlement, Trigger, session,
 };
 use session_core::escrow::{BookingKey, BookingStatus, Outcome};
-use session_core::service::execute;
 use session_core::types::Word;
 use utoipa::ToSchema;
 
-use super::sessions::{AtEscrow, Named};
+use super::sessions::{AtEscrow, Named, SERVICE, run_again};
 use crate::App;
-use crate::guard::SERVICE_TOKEN;
+use crate::extract::RawBody;
 use crate::openapi::refusals::refusals;
-use crate::openapi::schema;
+use crate::openapi::{Once, schema};
 use crate::problem::{Code, Problem};
 
 #[derive(utoipa::IntoParams)]
@@ -54,17 +53,17 @@ refusals!(AttestRefusals: [COMMAND, CHAIN],
 /// answers: with `attestation_pending` it is on its way.
 #[utoipa::path(
     post, path = "/session/{id}/attest", tag = "sessions", operation_id = "attest",
-    params(("id" = schema::BookingId, Path), AtEscrow, Forced), security(("service_token" = [])),
+    params(("id" = schema::BookingId, Path), AtEscrow, Forced, Once), security(("service_token" = [])),
     responses((status = 200, description = "Attested.", body = AttestAnswer), AttestRefusals)
 )]
 pub(crate) async fn attest(
     State(app): State<App>,
     named: Named,
     headers: HeaderMap,
+    body: RawBody,
 ) -> Result<Json<AttestAnswer>, Problem> {
     let bookings = app.bookings()?;
-    let presented = headers.get(SERVICE_TOKEN).map(|value| value.as_bytes());
-    bookings.check_service(presented)?;
+    bookings.check_service(&headers)?;
     if !bookings.has_oracle_key() {
         return Err(Problem::new(Code::OracleKeyNotConfigured));
     }
@@ -77,7 +76,10 @@ pub(crate) async fn attest(
         key,
         trigger: Trigger::Manual { force },
     };
-    let Considered::Decided { outcome, .. } = execute(app.ports(), &command).await?? else {
+    let target = format!("{key} {}", force.map_or("", Outcome::name));
+    let target = ("session.attest", target.as_str());
+    let considered = run_again(target, &command, SERVICE, &body, &headers, &app).await?;
+    let Considered::Decided { outcome, .. } = considered else {
         // By hand it is decided or refused.
         return Err(Problem::new(Code::Internal));
     };
@@ -119,7 +121,9 @@ fn settled(session: &BookedSession, outcome: Outcome) -> Result<Word, Problem> {
         Settlement::Settled {
             done: Done::Submitted,
             ..
-        } => Ok(session.transaction.unwrap_or_default()),
+        } => session
+            .transaction
+            .ok_or(Problem::new(Code::AlreadySettled)),
         Settlement::Settled { .. } => Err(Problem::new(Code::AlreadySettled)),
         Settlement::WindowMissed { outcome, .. } => Err(BookingRefusal::TooLate(outcome).into()),
         Settlement::Attesting => Err(Problem::new(Code::AttestationPending)),

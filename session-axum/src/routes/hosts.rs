@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use session_core::booking::{SetHost, host};
 use session_core::types::Wallet;
 use utoipa::ToSchema;
@@ -24,6 +24,8 @@ pub(crate) struct HostAnswer {
 refusals!(HostRefusals: [READ]);
 
 /// Whether one takes bookings oneself
+///
+/// A wish that pages show; the contract does not know it.
 #[utoipa::path(
     get, path = "/hosts/me", tag = "sessions", operation_id = "own_availability",
     security(("access_token" = [])),
@@ -36,7 +38,8 @@ pub(crate) async fn own(
     answer(&app, wallet).await
 }
 
-#[derive(ToSchema)]
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[allow(dead_code, reason = "read member by member")]
 pub(crate) struct HostRequest {
     accepting_bookings: bool,
@@ -45,6 +48,8 @@ pub(crate) struct HostRequest {
 refusals!(SetHostRefusals: [COMMAND]);
 
 /// Say whether one takes bookings
+///
+/// A wish that pages show; the contract does not know it.
 #[utoipa::path(
     put, path = "/hosts/me", tag = "sessions", operation_id = "set_availability",
     params(Once), security(("access_token" = [])),
@@ -65,7 +70,7 @@ pub(crate) async fn set(
             .ok_or(Problem::new(Code::InvalidBody))?,
     };
     let accepting_bookings =
-        run_again("hosts.set", &command, wallet, &body, &headers, &app).await?;
+        run_again(("hosts.set", ""), &command, wallet, &body, &headers, &app).await?;
     Ok(Json(HostAnswer { accepting_bookings }))
 }
 

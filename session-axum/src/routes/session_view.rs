@@ -2,15 +2,16 @@
 
 use axum::Json;
 use axum::extract::{FromRequestParts, Query, State};
+use axum::http::header;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use session_core::attestation::{Inputs, Interval, Measures, Presence, Stay, judge};
+use session_core::attestation::{Interval, Judgement, Measures, Presence, Stay};
 use session_core::booking::bundle::SessionBundle;
 use session_core::booking::{
-    AttachedEvidence, Attempt, BookedSession, DecidedBy, Decision, OutcomeStatement, Settlement,
-    Step, next_steps, own_sessions, session, statements_of,
+    self, AttachedEvidence, Attempt, BookedSession, DecidedBy, Decision, OutcomeStatement,
+    Settlement, Step, next_steps, own_sessions, session_now, statements_of,
 };
 use session_core::escrow::statement::{DOMAIN_NAME, DOMAIN_VERSION};
 use session_core::escrow::{BookingKey, BookingStatus, Side};
@@ -412,7 +413,7 @@ struct StepView {
     until: Option<u64>,
 }
 
-refusals!(SessionRefusals: [READ, CHAIN], BookingNotFound, InvalidBookingId);
+refusals!(SessionRefusals: [READ, CHAIN], BookingNotFound, InvalidBookingId, UnknownMember);
 
 /// Everything about a booked session
 ///
@@ -430,6 +431,10 @@ pub(crate) async fn timeline(
 ) -> Result<Json<TimelineAnswer>, Problem> {
     let (found, side) = own(&app, wallet, &named).await?;
     let now = app.ports().clock.now();
+    let judgement = match &found.decision {
+        Some(decision) => decision.judgement(&found.agreement),
+        None => booking::presence(app.ports(), &found).await?,
+    };
     let capabilities = app.bookings()?.capabilities(&found.key);
     let policy = &app.ports().policy.bookings;
     let steps = |side| {
@@ -441,7 +446,7 @@ pub(crate) async fn timeline(
     Ok(Json(TimelineAnswer {
         slot: SlotView::of(&found),
         terms: TermsView::of(&found),
-        presence: PresenceView::of(&found, now, &app),
+        presence: PresenceView::of(&found, &judgement),
         inputs: found.decision.as_ref().map(InputsView::of),
         attempts: found.attempts.iter().map(AttemptView::of).collect(),
         evidence: found.evidence.iter().map(EvidenceView::of).collect(),
@@ -459,7 +464,7 @@ pub(crate) async fn timeline(
     }))
 }
 
-refusals!(BundleRefusals: [READ, CHAIN], BookingNotFound, InvalidBookingId);
+refusals!(BundleRefusals: [READ, CHAIN], BookingNotFound, InvalidBookingId, UnknownMember);
 
 /// A booked session as a document that anybody can check
 ///
@@ -478,14 +483,15 @@ pub(crate) async fn bundle(
     let key = app.signing_key().ok_or(Problem::new(Code::NotConfigured))?;
     let (found, _) = own(&app, wallet, &named).await?;
     let signed = SessionBundle::of(&found).signed(key);
-    let signed = signed.map_err(|_| Problem::new(Code::Internal))?;
-    Ok(Json(signed).into_response())
+    let text = signed.and_then(|signed| signed.text());
+    let text = text.map_err(|_| Problem::new(Code::Internal))?;
+    Ok(([(header::CONTENT_TYPE, "application/json")], text).into_response())
 }
 
 /// A session of which the caller is a party.
 async fn own(app: &App, wallet: Wallet, named: &Named) -> Result<(BookedSession, Side), Problem> {
     let key = named.strictly(&[])?.booking(app)?;
-    let found = session(app.ports(), key).await?;
+    let found = session_now(app.ports(), key).await?;
     let own = found.and_then(|found| {
         let side = found.agreement.side(wallet)?;
         Some((found, side))
@@ -522,22 +528,7 @@ impl TermsView {
 }
 
 impl PresenceView {
-    fn of(session: &BookedSession, now: Timestamp, app: &App) -> Self {
-        let decided = session.decision.as_ref();
-        let judgement = match decided {
-            Some(decision) => decision.judgement(&session.agreement),
-            None => judge(
-                &Inputs {
-                    slot: &session.agreement.slot,
-                    host: &session.host.stays,
-                    guest: &session.guest.stays,
-                    outages: &[],
-                    now,
-                    chain_now: now,
-                },
-                &app.ports().policy.bookings.attestation,
-            ),
-        };
+    fn of(session: &BookedSession, judgement: &Judgement) -> Self {
         let Measures {
             overlap_seconds,
             host_alone_seconds,

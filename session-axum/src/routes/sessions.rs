@@ -7,10 +7,10 @@ use axum::Json;
 use axum::extract::{FromRequestParts, Path, Query, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
-use serde::Serialize;
-use session_core::attestation::{Evidence, EvidenceKind, Inputs, judge};
+use serde::{Deserialize, Serialize};
+use session_core::attestation::{Evidence, EvidenceKind};
 use session_core::booking::{
-    AttachEvidence, BookedSession, JoinSession, LeaveSession, ProveLife, StateOutcome, session,
+    self, AttachEvidence, JoinSession, LeaveSession, ProveLife, StateOutcome, session,
 };
 use session_core::escrow::{BookingKey, Outcome};
 use session_core::service::{Command, execute_once};
@@ -20,7 +20,6 @@ use utoipa::ToSchema;
 use super::rooms::{MediaAnswer, token};
 use crate::App;
 use crate::extract::{Caller, Members, RawBody};
-use crate::guard::SERVICE_TOKEN;
 use crate::openapi::refusals::refusals;
 use crate::openapi::{Once, schema};
 use crate::problem::{Code, Problem};
@@ -47,10 +46,18 @@ impl<S: Send + Sync> FromRequestParts<S> for Named {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
         let id = Path::<String>::from_request_parts(parts, state).await;
-        let query = Query::<BTreeMap<String, String>>::try_from_uri(&parts.uri);
+        let told = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri);
+        let mut query = BTreeMap::new();
+        for (name, value) in told.map_or_else(|_| Vec::new(), |Query(told)| told) {
+            // What comes twice is neither of the two.
+            query
+                .entry(name)
+                .and_modify(|both: &mut String| both.push_str(&format!(",{value}")))
+                .or_insert(value);
+        }
         Ok(Self {
             id: id.map_or_else(|_| String::new(), |Path(id)| id),
-            query: query.map_or_else(|_| BTreeMap::new(), |Query(query)| query),
+            query,
         })
     }
 }
@@ -66,6 +73,15 @@ impl Named {
         }
     }
 
+    /// The same on a recorded route, where the server is strict.
+    pub(crate) fn strict_where(&self, app: &App) -> Result<&Self, Problem> {
+        if app.is_strict() {
+            self.strictly(&[])
+        } else {
+            Ok(self)
+        }
+    }
+
     /// A member of the query.
     pub(crate) fn member(&self, name: &str) -> Option<&str> {
         self.query.get(name).map(String::as_str)
@@ -76,9 +92,10 @@ impl Named {
     }
 }
 
-/// Executes a command that may be done twice without harm, once where the caller asks for that.
+/// Executes a command that may be done twice without harm, once where the caller asks for that. What
+/// it is done to is in the path, so it is part of what a key was used for (`security.md` D2).
 pub(crate) async fn run_again<C: Command>(
-    name: &str,
+    (name, target): (&str, &str),
     command: &C,
     caller: Wallet,
     body: &RawBody,
@@ -88,8 +105,16 @@ pub(crate) async fn run_again<C: Command>(
 where
     Problem: From<C::Refusal>,
 {
-    let once = body.once_if_asked(name, caller, headers)?;
-    Ok(execute_once(app.ports(), command, once.as_ref()).await??)
+    let once = body.once_if_asked((name, target), caller, headers)?;
+    let result = execute_once(app.ports(), command, once.as_ref()).await?;
+    result.map_err(|refusal| {
+        let problem = Problem::from(refusal);
+        if app.is_strict() {
+            problem.strictly()
+        } else {
+            problem
+        }
+    })
 }
 
 #[derive(ToSchema)]
@@ -140,6 +165,7 @@ pub(crate) async fn join(
     headers: HeaderMap,
     body: RawBody,
 ) -> Result<Json<JoinSessionAnswer>, Problem> {
+    let bookings = app.bookings()?;
     let members = body.members(&["booking_id", "escrow"])?;
     let id = members.text_or_number("booking_id")?;
     let id = id.ok_or(Problem::new(Code::MissingBookingId))?;
@@ -147,9 +173,17 @@ pub(crate) async fn join(
     let command = JoinSession {
         key,
         wallet,
-        channel: app.bookings()?.channel(&key),
+        channel: bookings.channel(&key),
     };
-    let joined = run_again("session.join", &command, wallet, &body, &headers, &app).await?;
+    let joined = run_again(
+        ("session.join", &key.to_string()),
+        &command,
+        wallet,
+        &body,
+        &headers,
+        &app,
+    )
+    .await?;
     Ok(Json(JoinSessionAnswer {
         channel: joined.grant.channel.to_string(),
         agora_token: token(&joined.grant, &app)?,
@@ -166,11 +200,11 @@ pub(crate) struct LeaveSessionAnswer {
     duration_ms: u64,
 }
 
-refusals!(LeaveSessionRefusals: [COMMAND], NotConfigured);
+refusals!(LeaveSessionRefusals: [COMMAND], BookingNotFound, NotConfigured, UnknownMember);
 
 /// Leave a booked session
 ///
-/// Never refused: who is not in has left. Coming back is possible until the end.
+/// Not refused to anybody: who is not in has left. Coming back is possible until the end.
 #[utoipa::path(
     post, path = "/session/{id}/leave", tag = "sessions", operation_id = "leave_session",
     params(("id" = schema::BookingId, Path), AtEscrow, Once), security(("access_token" = [])),
@@ -185,7 +219,9 @@ pub(crate) async fn leave(
     headers: HeaderMap,
     body: RawBody,
 ) -> Result<Json<LeaveSessionAnswer>, Problem> {
-    app.bookings()?;
+    // Another contract than any of ours is a mistake; a booking that nobody knows is not.
+    let named = named.strict_where(&app)?;
+    app.bookings()?.escrow(named.member("escrow"))?;
     let Ok(key) = named.booking(&app) else {
         return Ok(Json(LeaveSessionAnswer {
             ok: true,
@@ -193,7 +229,15 @@ pub(crate) async fn leave(
         }));
     };
     let command = LeaveSession { key, wallet };
-    let left = run_again("session.leave", &command, wallet, &body, &headers, &app).await?;
+    let left = run_again(
+        ("session.leave", &key.to_string()),
+        &command,
+        wallet,
+        &body,
+        &headers,
+        &app,
+    )
+    .await?;
     Ok(Json(LeaveSessionAnswer {
         ok: true,
         duration_ms: left.duration.get().saturating_mul(1000),
@@ -223,9 +267,13 @@ pub(crate) struct StatsAnswer {
 }
 
 refusals!(StatsRefusals: [READ, CHAIN],
-    BookingNotFound, InvalidBookingId, NotParticipant, SessionNotFound, SlotNotFound);
+    BookingNotFound, InvalidBookingId, NotParticipant, SessionNotFound, SlotNotFound,
+    UnknownMember);
 
 /// Who came, and for how long both were there
+///
+/// For host and guest. Times are of the first join and of the last leave; the overlap is counted
+/// within the session alone.
 #[utoipa::path(
     get, path = "/session/{id}/stats", tag = "sessions", operation_id = "session_stats",
     params(("id" = schema::BookingId, Path), AtEscrow), security(("access_token" = [])),
@@ -236,40 +284,32 @@ pub(crate) async fn stats(
     Caller(wallet): Caller,
     named: Named,
 ) -> Result<Json<StatsAnswer>, Problem> {
-    let key = named.booking(&app)?;
+    let key = named.strict_where(&app)?.booking(&app)?;
     let found = session(app.ports(), key).await?;
     let found = found.ok_or(Problem::new(Code::BookingNotFound))?;
     if !found.agreement.slot.exists() {
         return Err(Problem::new(Code::SlotNotFound));
     }
     if found.agreement.side(wallet).is_none() {
-        return Err(Problem::new(Code::NotParticipant));
+        let problem = Problem::new(Code::NotParticipant);
+        return Err(if app.is_strict() {
+            problem.strictly()
+        } else {
+            problem
+        });
     }
     if found.host.stays.is_empty() && found.guest.stays.is_empty() {
         return Err(Problem::new(Code::SessionNotFound));
     }
+    let judgement = booking::presence(app.ports(), &found).await?;
     let (host, guest) = (found.host.span(), found.guest.span());
     Ok(Json(StatsAnswer {
         host_joined_at: host.map(|(joined_at, _)| joined_at.unix()),
         host_left_at: host.and_then(|(_, left_at)| left_at.map(|at| at.unix())),
         guest_joined_at: guest.map(|(joined_at, _)| joined_at.unix()),
         guest_left_at: guest.and_then(|(_, left_at)| left_at.map(|at| at.unix())),
-        overlap_seconds: overlap_seconds(&found, &app),
+        overlap_seconds: judgement.measures.overlap_seconds.get(),
     }))
-}
-
-fn overlap_seconds(session: &BookedSession, app: &App) -> u64 {
-    let now = app.ports().clock.now();
-    let inputs = Inputs {
-        slot: &session.agreement.slot,
-        host: &session.host.stays,
-        guest: &session.guest.stays,
-        outages: &[],
-        now,
-        chain_now: now,
-    };
-    let policy = &app.ports().policy.bookings.attestation;
-    judge(&inputs, policy).measures.overlap_seconds.get()
 }
 
 #[derive(Serialize, ToSchema)]
@@ -280,7 +320,7 @@ pub(crate) struct PresenceAnswer {
 }
 
 refusals!(PresenceRefusals: [COMMAND, CHAIN],
-    BookingNotFound, InvalidBookingId, NotInSession, SessionHasEnded, SlotNotFound);
+    BookingNotFound, InvalidBookingId, NotInSession, SessionHasEnded, SlotNotFound, UnknownMember);
 
 /// Prove that one is still there
 ///
@@ -300,14 +340,23 @@ pub(crate) async fn presence(
 ) -> Result<Json<PresenceAnswer>, Problem> {
     let key = named.strictly(&[])?.booking(&app)?;
     let command = ProveLife { key, wallet };
-    let seen_at = run_again("session.presence", &command, wallet, &body, &headers, &app).await?;
+    let seen_at = run_again(
+        ("session.presence", &key.to_string()),
+        &command,
+        wallet,
+        &body,
+        &headers,
+        &app,
+    )
+    .await?;
     Ok(Json(PresenceAnswer {
         ok: true,
         last_seen_at: seen_at.unix(),
     }))
 }
 
-#[derive(ToSchema)]
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[allow(dead_code, reason = "read member by member")]
 pub(crate) struct EvidenceRequest {
     /// `recording`, `transcript`, `diarization` or `other`.
@@ -317,7 +366,11 @@ pub(crate) struct EvidenceRequest {
     )]
     kind: String,
     /// Where it is. Never fetched by this server.
-    #[schema(max_length = 2048, example = "https://example.org/recordings/7.ogg")]
+    #[schema(
+        max_length = 2048,
+        pattern = r"^(https?|ipfs|ipns|ar|s3|gs|magnet|urn):([!#-$&-;=?-\[\]_a-z~]|%[0-9A-Fa-f]{2})+$",
+        example = "https://example.org/recordings/7.ogg"
+    )]
     uri: String,
     /// The hash of its bytes, as you say.
     #[schema(value_type = schema::Word)]
@@ -356,8 +409,7 @@ pub(crate) async fn evidence(
     let wallet = match caller {
         Some(Caller(wallet)) => Some(wallet),
         None => {
-            let presented = headers.get(SERVICE_TOKEN).map(|value| value.as_bytes());
-            app.bookings()?.check_service(presented)?;
+            app.bookings()?.check_service(&headers)?;
             None
         }
     };
@@ -370,13 +422,14 @@ pub(crate) async fn evidence(
         evidence,
     };
     let caller = wallet.unwrap_or(SERVICE);
-    let name = "session.evidence";
-    let evidence_id = run_again(name, &command, caller, &body, &headers, &app).await?;
+    let target = ("session.evidence", key.to_string());
+    let target = (target.0, target.1.as_str());
+    let evidence_id = run_again(target, &command, caller, &body, &headers, &app).await?;
     Ok((StatusCode::CREATED, Json(EvidenceAnswer { evidence_id })))
 }
 
 /// Whose idempotency keys those of the operator's services are: nobody holds a key to it.
-const SERVICE: Wallet = Wallet::from_bytes([0; 20]);
+pub(crate) const SERVICE: Wallet = Wallet::from_bytes([0; 20]);
 
 fn read_evidence(members: &Members) -> Option<Evidence> {
     let kind = members.text("kind").ok()??;
@@ -389,7 +442,8 @@ fn read_evidence(members: &Members) -> Option<Evidence> {
     })
 }
 
-#[derive(ToSchema)]
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[allow(dead_code, reason = "read member by member")]
 pub(crate) struct OutcomeRequest {
     /// `completed`, `no-show-host` or `no-show-guest`.
@@ -440,7 +494,15 @@ pub(crate) async fn outcome(
     let members = body.strict_members(&["outcome", "deadline", "metrics_hash", "signature"])?;
     let command =
         read_statement(&members, key, wallet).ok_or(Problem::new(Code::InvalidStatement))?;
-    let state = run_again("session.outcome", &command, wallet, &body, &headers, &app).await?;
+    let state = run_again(
+        ("session.outcome", &key.to_string()),
+        &command,
+        wallet,
+        &body,
+        &headers,
+        &app,
+    )
+    .await?;
     Ok(Json(OutcomeAnswer {
         state: state.name(),
     }))

@@ -165,6 +165,8 @@ pub struct Judgement {
     pub guest: Presence,
     /// How long.
     pub measures: Measures,
+    /// The row of the table that gave the answer, from 1.
+    pub row: u8,
     /// The answer.
     pub ruling: Ruling,
 }
@@ -186,7 +188,8 @@ pub fn judge(inputs: &Inputs<'_>, policy: &AttestationPolicy) -> Judgement {
         guest_alone_seconds: guest.alone(&host, session),
         anomalies: host.anomalies.saturating_add(guest.anomalies),
     };
-    let ruling = match candidate(inputs, policy, session, &host, &guest, &measures) {
+    let (row, candidate) = candidate(inputs, policy, session, &host, &guest, &measures);
+    let ruling = match candidate {
         Ok(outcome) => at_its_time(inputs, outcome),
         Err(wait) => wait,
     };
@@ -194,11 +197,12 @@ pub fn judge(inputs: &Inputs<'_>, policy: &AttestationPolicy) -> Judgement {
         host,
         guest,
         measures,
+        row,
         ruling,
     }
 }
 
-/// Rows 1 to 9 of the table: the outcome, or the wait for one.
+/// The table: which row of it applies, and the outcome, or the wait for one.
 fn candidate(
     inputs: &Inputs<'_>,
     policy: &AttestationPolicy,
@@ -206,12 +210,12 @@ fn candidate(
     host: &Presence,
     guest: &Presence,
     measures: &Measures,
-) -> Result<Outcome, Ruling> {
+) -> (u8, Result<Outcome, Ruling>) {
     let slot = inputs.slot;
     let (minimum, due) = (slot.min_overlap(), policy.due(slot));
     let both_came = measures.host_seconds > Seconds::ZERO && measures.guest_seconds > Seconds::ZERO;
     if both_came && measures.overlap_seconds >= minimum {
-        return Ok(Outcome::Completed);
+        return (1, Ok(Outcome::Completed));
     }
     // Not before the missing seconds have passed can anything change, but for the wait to be over.
     let missing = minimum.saturating_sub(measures.overlap_seconds);
@@ -227,44 +231,49 @@ fn candidate(
         })
     };
     if inputs.now < due {
-        return wait(
-            if inputs.now < session.from {
-                Waiting::NotStarted
-            } else {
-                Waiting::SessionInProgress
-            },
-            due,
-        );
+        return if inputs.now < session.from {
+            (2, wait(Waiting::NotStarted, due))
+        } else {
+            (3, wait(Waiting::SessionInProgress, due))
+        };
     }
-    if inputs.now < session.to && can_be_reached(inputs, session, minimum) {
-        return wait(Waiting::SessionInProgress, session.to);
+    if inputs.now < session.to
+        && let Some(slack) = slack(inputs, session, minimum)
+    {
+        // Where nobody comes, the minimum is out of reach a second after the slack is used up.
+        let lost_at = inputs.now.after(slack).after(Seconds::new(1));
+        let until = session.to.min(lost_at);
+        return (4, wait(Waiting::SessionInProgress, until));
     }
     if measures.host_seconds == Seconds::ZERO {
-        return Ok(Outcome::NoShowHost);
+        return (5, Ok(Outcome::NoShowHost));
     }
     if measures.guest_seconds == Seconds::ZERO {
-        return Ok(Outcome::NoShowGuest);
+        return (6, Ok(Outcome::NoShowGuest));
     }
     let after_grace = Span {
         from: session.from.after(slot.grace()),
         to: session.to,
     };
-    let let_down = [after_grace, session].into_iter().find_map(|within| {
-        let (host_alone, guest_alone) = (host.alone(guest, within), guest.alone(host, within));
-        match host_alone.cmp(&guest_alone) {
-            core::cmp::Ordering::Greater => Some(Outcome::NoShowGuest),
-            core::cmp::Ordering::Less => Some(Outcome::NoShowHost),
-            core::cmp::Ordering::Equal => None,
-        }
-    });
-    Ok(let_down.unwrap_or(Outcome::NoShowHost))
+    let let_down = [(7, after_grace), (8, session)]
+        .into_iter()
+        .find_map(|(row, within)| {
+            let (host_alone, guest_alone) = (host.alone(guest, within), guest.alone(host, within));
+            match host_alone.cmp(&guest_alone) {
+                core::cmp::Ordering::Greater => Some((row, Ok(Outcome::NoShowGuest))),
+                core::cmp::Ordering::Less => Some((row, Ok(Outcome::NoShowHost))),
+                core::cmp::Ordering::Equal => None,
+            }
+        });
+    let_down.unwrap_or((9, Ok(Outcome::NoShowHost)))
 }
 
-/// Row 4: whether both would be together for long enough if both stayed from now to the end.
-fn can_be_reached(inputs: &Inputs<'_>, session: Span, minimum: Seconds) -> bool {
+/// Row 4: how many seconds more both would be together than they must, if both stayed from now to
+/// the end; `None` where that is not enough.
+fn slack(inputs: &Inputs<'_>, session: Span, minimum: Seconds) -> Option<Seconds> {
     let at_best = |stays| Presence::at_best(stays, session, inputs.outages, inputs.now);
     let overlap = shared(&at_best(inputs.host), &at_best(inputs.guest));
-    overlap >= minimum.max(Seconds::new(1))
+    overlap.checked_sub(minimum.max(Seconds::new(1)))
 }
 
 /// The window of the outcome, by the chain's clock.

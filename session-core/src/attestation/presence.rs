@@ -35,6 +35,8 @@ impl Stay {
     /// Its end, at the latest now, and how that is known.
     fn end(&self, now: Timestamp) -> (Timestamp, EndSource) {
         let (end, source) = match (self.left_at, self.last_seen_at) {
+            // Whose stay ended where it was last heard did not say so.
+            (Some(left_at), Some(seen_at)) if left_at == seen_at => (left_at, EndSource::LastSeen),
             (Some(left_at), _) => (left_at, EndSource::Left),
             (None, Some(seen_at)) => (seen_at.max(self.joined_at), EndSource::LastSeen),
             (None, None) => (now, EndSource::Open),
@@ -195,7 +197,10 @@ fn union(mut pieces: Vec<Interval>) -> Vec<Interval> {
 
 /// What remains of a union outside the outages.
 fn cut(union: &[Interval], outages: &[Span]) -> Vec<Interval> {
-    let mut outages: Vec<Span> = outages.to_vec();
+    // Whoever checks a document has no word on its outages: one that ends before it begins must not
+    // make presence out of nothing.
+    let is_some = |outage: &&Span| outage.from < outage.to;
+    let mut outages: Vec<Span> = outages.iter().filter(is_some).copied().collect();
     outages.sort_unstable();
     let mut rest = Vec::with_capacity(union.len());
     let mut first_later = 0;

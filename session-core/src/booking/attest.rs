@@ -6,12 +6,13 @@
 
 use alloc::string::{String, ToString};
 
-use super::consider::{attempt, intent_key, recheck_at, window_of};
+use super::consider::{attempt, intent_key, pause_before, recheck_at, window_of};
 use super::decision::DecidedBy;
+use super::view::CHAIN_AHEAD_MAX;
 use super::{AttemptClass, BookedSession, Settlement};
-use crate::attestation::{Class, Done, Reread, classify};
+use crate::attestation::{Class, Done, Reread, classify, last_chance};
 use crate::changeset::{Draft, Fact, Fence, Key, Loaded};
-use crate::escrow::{BookingKey, EscrowReading};
+use crate::escrow::{BookingKey, BookingStatus, EscrowReading};
 use crate::outage::{Service, shared_now};
 use crate::outbox::{Effect, Intent, IntentState, NOTE_CHARS_MAX};
 use crate::ports::{Attestation, Read, Sent, Snapshot, StoreError};
@@ -20,9 +21,10 @@ use crate::service::{
 };
 use crate::types::{IntentKey, Seconds, Timestamp};
 
-/// Attempts at settling by both signatures before the policy decides: a contract that refuses them
-/// for a reason that we cannot see must not keep the session from being settled.
-pub const MUTUAL_ATTEMPTS_MAX: u32 = 5;
+/// How long before the last second at which anything can be attested the policy takes over from two
+/// signatures that the contract does not take, for a reason that we cannot see. Until then they are
+/// sent: what was broadcast may still be included.
+pub const MUTUAL_GIVEN_UP_BEFORE: Seconds = Seconds::new(600);
 
 /// The longest pause between two attempts.
 const PAUSE_MAX: u64 = 60;
@@ -41,7 +43,15 @@ pub async fn deliver_attestation(
         return Ok(None);
     };
     let mut sent = None;
-    if intent.state == IntentState::Pending {
+    // What was sent before is looked at first: nothing is sent to a contract that takes another
+    // account's word, or holds an answer already.
+    let is_wanted = if intent.attempts == 0 {
+        true
+    } else {
+        let reading = ports.escrows.read(&attestation.booking).await;
+        reading.is_ok_and(|reading| is_wanted(attestation, &reading))
+    };
+    if intent.state == IntentState::Pending && is_wanted {
         let submit = Deliver {
             key: intent.key,
             fence,
@@ -69,6 +79,12 @@ pub async fn deliver_attestation(
     }
 }
 
+/// Whether the contract may take an attestation of ours, as far as who we are.
+fn is_wanted(attestation: &Attestation, reading: &EscrowReading) -> bool {
+    let may_send = attestation.mutual.is_some() || reading.attester == Some(reading.oracle);
+    may_send && reading.booking.status == BookingStatus::Booked
+}
+
 /// Writes down what came of an attempt to attest, in the intent and in the session together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(clippy::exhaustive_structs, reason = "these are an attempt's end")]
@@ -93,6 +109,17 @@ pub struct AttestationView {
     intent: Loaded<Intent>,
     session: Loaded<BookedSession>,
     service: Option<Service>,
+}
+
+#[cfg(test)]
+impl AttestationView {
+    pub(super) const fn of(intent: Loaded<Intent>, session: Loaded<BookedSession>) -> Self {
+        Self {
+            intent,
+            session,
+            service: None,
+        }
+    }
 }
 
 impl Command for ConcludeAttestation {
@@ -154,9 +181,10 @@ impl ConcludeAttestation {
         };
         let window = window_of(session, &decision);
         // What the chain says of another booking than the one that was agreed on is nothing.
-        let reading = self
-            .reading
-            .filter(|reading| session.agreement.is_that_of(reading));
+        let reading = self.reading.filter(|reading| {
+            let is_ahead = reading.chain_now.since(at) > CHAIN_AHEAD_MAX;
+            !is_ahead && session.agreement.is_that_of(reading)
+        });
         let reread = reading.as_ref().map(|reading| Reread {
             booking: &reading.booking,
             chain_now: reading.chain_now,
@@ -187,9 +215,14 @@ impl ConcludeAttestation {
             DecidedBy::Presence => false,
             // A developer is told at once; only what is decided on presence is pursued.
             DecidedBy::Force => !matches!(class, Class::ChainUnavailable),
-            DecidedBy::Statements { .. } => {
-                intent.attempts >= MUTUAL_ATTEMPTS_MAX || class == Class::WindowMissed
-            }
+            DecidedBy::Statements { .. } => match (class, &reading) {
+                (Class::WindowMissed, _) => true,
+                (Class::Retry, Some(reading)) => {
+                    let last = last_chance(&session.agreement.slot);
+                    last.since(reading.chain_now) <= MUTUAL_GIVEN_UP_BEFORE
+                }
+                _ => false,
+            },
         };
         match class {
             Class::Done(done) => {
@@ -220,7 +253,7 @@ impl ConcludeAttestation {
             Class::WindowMissed => {
                 let outcome = decision.outcome;
                 session.settlement = Settlement::WindowMissed { outcome, at };
-                session.look_at = None;
+                session.look_at = Some(at.after(policy.recheck_seconds));
                 intent.state = IntentState::Failed;
                 draft.journal(
                     at,
@@ -232,9 +265,15 @@ impl ConcludeAttestation {
             }
             Class::ChainUnavailable => {
                 intent.state = IntentState::Unknown;
-                intent.due_at = at.after(pause(intent.attempts, None));
+                let left = window.latest.since(at);
+                intent.due_at = at.after(pause(intent.attempts, Some(left)));
             }
-            Class::Wait(_) | Class::NotOracle | Class::Retry => {
+            Class::NotOracle => {
+                intent.state = IntentState::Pending;
+                let longest = policy.recheck_seconds;
+                intent.due_at = at.after(pause_before(session, at, longest));
+            }
+            Class::Wait(_) | Class::Retry => {
                 let left = reading.map(|reading| window.latest.since(reading.chain_now));
                 intent.state = IntentState::Pending;
                 intent.due_at = at.after(pause(intent.attempts, left));

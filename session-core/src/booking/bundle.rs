@@ -1,6 +1,7 @@
 //! A booked session as a document that anybody can check without the server: who was there, what
 //! follows by the policy, the exact text, and the hash that the contract was told.
 
+use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -8,10 +9,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    Agreement, AttachedEvidence, Attendance, BookedSession, Decision, InvalidDecision,
+    Agreement, AttachedEvidence, Attendance, BookedSession, DecidedBy, Decision, InvalidDecision,
     OutcomeStatement, Settlement,
 };
-use crate::attestation::Stay;
+use crate::attestation::{Evidence, Stay};
 use crate::crypto::jcs::canonical_json;
 use crate::crypto::{LocalSigner, eip191};
 use crate::escrow::{BookingKey, BookingStatus};
@@ -148,11 +149,30 @@ impl SessionBundle {
             return Ok(None);
         };
         decision.verify(&self.booking, &self.agreement)?;
-        // Stays go on after the decision, but do not begin otherwise.
+        // What was decided on is on record, and nothing else was by then.
+        if let DecidedBy::Statements { host, guest } = &decision.by
+            && (self.host_statement.as_ref() != Some(host)
+                || self.guest_statement.as_ref() != Some(guest))
+        {
+            return Err(SessionBundleError::Statement);
+        }
+        let listed: BTreeSet<&Evidence> = self
+            .evidence
+            .iter()
+            .map(|attached| &attached.evidence)
+            .collect();
+        if !decision.evidence.iter().eq(listed) {
+            return Err(SessionBundleError::Record);
+        }
+        // Stays go on after the decision, but do not become others.
         let began = |stays: &[Stay], then: &[Stay]| {
-            let joined =
-                |stays: &[Stay]| -> Vec<_> { stays.iter().map(|stay| stay.joined_at).collect() };
-            joined(stays).starts_with(&joined(then))
+            let are_same = stays.len() >= then.len();
+            let mut pairs = stays.iter().zip(then).zip(1..);
+            are_same
+                && pairs.all(|((now, then_), number)| {
+                    let may_go_on = number == then.len() && then_.left_at.is_none();
+                    now == then_ || (may_go_on && now.joined_at == then_.joined_at)
+                })
         };
         if began(&self.host, &decision.host) && began(&self.guest, &decision.guest) {
             Ok(Some(decision.metrics_hash))
@@ -163,6 +183,14 @@ impl SessionBundle {
 }
 
 impl SignedSessionBundle {
+    /// The canonical JSON of all of it.
+    ///
+    /// # Errors
+    /// As [`SessionBundle::text`].
+    pub fn text(&self) -> Result<String, serde_json::Error> {
+        serde_json::to_value(self).map(|value| canonical_json(&value))
+    }
+
     /// Reads a text, all of which is of the form: a member that nobody knows is not in what was
     /// signed.
     ///

@@ -13,18 +13,21 @@ use super::statement::statements_of;
 use super::view::{Missing, SessionView};
 use super::{Attempt, AttemptClass, BookedSession, BookingPolicy, BookingRefusal, Settlement};
 use crate::attestation::{
-    Inputs, Metrics, MetricsSchema, Place, Ruling, Waiting, Window, done, judge, last_chance,
+    Done, Inputs, Metrics, MetricsSchema, Place, Ruling, Waiting, Window, done, judge, last_chance,
 };
 use crate::changeset::{Draft, Fact, Fence, Key};
 use crate::escrow::{BookingKey, BookingStatus, EscrowReading, Outcome};
 use crate::outage::Span;
-use crate::outbox::{Effect, Intent, IntentClass};
+use crate::outbox::{Effect, Intent, IntentClass, NOTE_CHARS_MAX};
 use crate::ports::{Attestation, StoreError};
-use crate::service::{Answers, Command, Context, Decision, Ports, Verdict};
+use crate::service::{Answers, Command, Context, Decision, Never, Ports, Verdict};
 use crate::types::{IntentKey, Seconds, Timestamp};
 
 /// How often a wait is looked at again at most, but where a window is about to close.
 const STEP: Seconds = Seconds::new(15);
+
+/// How many looks in a row must find no booking where there was one before it counts as gone.
+pub const NOT_FOUND_IN_A_ROW: u32 = 20;
 
 /// What makes us look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,7 +117,7 @@ impl Command for Consider {
                 }
             }
         }
-        let (session, reading) = match view.read_anew(self.key, answers) {
+        let (session, reading) = match view.read_anew(self.key, cx, answers) {
             Ok(found) => found,
             Err(Missing::Question(question)) => return Verdict::Need(question),
             Err(Missing::Refusal(refusal)) => return self.no_sense(view, at, cx, refusal, draft),
@@ -167,11 +170,38 @@ impl Consider {
             return refused(refusal);
         };
         let mut session = session.clone();
-        session.record(attempt(at, AttemptClass::Contradiction));
-        session.look_at = Some(at.after(cx.policy.bookings.look_again_seconds));
+        // A booking does not go away. One node may lag behind; what many looks in a row do not
+        // find is gone with the chain that it was on.
+        let class = if refusal == BookingRefusal::BookingNotFound {
+            AttemptClass::Done(Done::BookingNotFound)
+        } else {
+            AttemptClass::Contradiction
+        };
+        session.record(attempt(at, class));
+        let longest = cx.policy.bookings.look_again_seconds;
+        session.look_at = Some(at.after(pause_before(&session, at, longest)));
+        let in_a_row = session.attempts.last().map_or(0, |last| last.times);
+        let done = Done::BookingNotFound;
+        if class == AttemptClass::Done(done)
+            && in_a_row >= NOT_FOUND_IN_A_ROW
+            && session.settlement == Settlement::Open
+        {
+            session.settlement = Settlement::Settled { done, at };
+            session.look_at = recheck_at(&session, at, at, &cx.policy.bookings);
+            let (booking, round) = (session.key, session.round);
+            draft.journal(
+                at,
+                Fact::SessionSettled {
+                    booking,
+                    done,
+                    round,
+                },
+            );
+        } else if session.settlement.is_terminal() && in_a_row >= NOT_FOUND_IN_A_ROW {
+            session.look_at = None;
+        }
         draft.update(&view.row, session);
-        let noted = Considered::Noted(AttemptClass::Contradiction);
-        Verdict::Done(Decision::granted(draft, noted))
+        Verdict::Done(Decision::granted(draft, Considered::Noted(class)))
     }
 
     /// Writes down the decision and what is to be sent, together.
@@ -279,21 +309,19 @@ impl Looking<'_> {
                 BookingRefusal::SlotNotFound,
             );
         }
-        if let Settlement::WindowMissed { outcome, .. } = session.settlement {
-            return self.missed(outcome);
-        }
-        let Some(attester) = reading.attester else {
-            let later = self.at.after(self.policy.recheck_seconds);
-            return self.wait(AttemptClass::NoKey, later, BookingRefusal::NoKey);
+        // A window that was missed stays missed, unless the chain's clock had been wrong or both
+        // parties have agreed since.
+        let decided = match (self.decided(force, outages), session.settlement) {
+            (Ok(decided), _) => decided,
+            (Err(_), Settlement::WindowMissed { outcome, .. }) => return self.missed(outcome),
+            (Err(look), _) => return look,
         };
-        let decided = match self.decided(force, outages) {
-            Ok(decided) => decided,
-            Err(look) => return look,
+        let Some(attester) = reading.attester else {
+            return self.blocked(AttemptClass::NoKey, BookingRefusal::NoKey);
         };
         let needs_right = !matches!(decided.by, DecidedBy::Statements { .. });
         if needs_right && reading.oracle != attester {
-            let later = self.at.after(self.policy.recheck_seconds);
-            return self.wait(AttemptClass::NotOracle, later, BookingRefusal::NotOracle);
+            return self.blocked(AttemptClass::NotOracle, BookingRefusal::NotOracle);
         }
         Look::Decide(Box::new(decided))
     }
@@ -305,14 +333,17 @@ impl Looking<'_> {
         if let Some(decided) = &session.decision {
             // The chain took it back. What was broadcast once is never decided again.
             let window = window_of(session, decided);
-            return match window.place(reading.chain_now) {
-                Place::Inside => Ok(decided.clone()),
-                Place::After => Err(self.missed(decided.outcome)),
+            let is_mutual = matches!(decided.by, DecidedBy::Statements { .. });
+            match window.place(reading.chain_now) {
+                Place::Inside => return Ok(decided.clone()),
+                // The contract takes the signatures no more, and still may take the policy's word.
+                Place::After if is_mutual => {}
+                Place::After => return Err(self.missed(decided.outcome)),
                 Place::Before => {
                     let (waiting, until) = (AttemptClass::Early, window.earliest);
-                    Err(self.wait(waiting, until, BookingRefusal::Busy))
+                    return Err(self.wait(waiting, until, BookingRefusal::Busy));
                 }
-            };
+            }
         }
         let inputs = Inputs {
             slot: &session.agreement.slot,
@@ -326,7 +357,16 @@ impl Looking<'_> {
             return Ok(self.decision(&inputs, outcome, DecidedBy::Force));
         }
         if let Some(decided) = self.agreed_on(&inputs) {
-            return Ok(decided);
+            let window = window_of(session, &decided);
+            match window.place(reading.chain_now) {
+                Place::Inside => return Ok(decided),
+                Place::Before if !self.by_hand => {
+                    let (class, until) = (AttemptClass::Early, window.earliest);
+                    return Err(self.wait(class, until, BookingRefusal::Busy));
+                }
+                // They agreed too late, or somebody cannot wait: the policy decides.
+                Place::Before | Place::After => {}
+            }
         }
         let policy = if self.by_hand {
             self.policy.attestation.by_hand()
@@ -340,8 +380,8 @@ impl Looking<'_> {
                 let end = session.agreement.slot.end();
                 let goes_on = self.at < end && session.is_attended();
                 if !self.by_hand && goes_on && outcome == Outcome::Completed {
-                    let reason = Waiting::SessionInProgress;
-                    return Err(self.waiting(reason, end));
+                    let class = AttemptClass::Waiting(Waiting::SessionInProgress);
+                    return Err(self.wait(class, end, BookingRefusal::Busy));
                 }
                 Ok(self.decision(&inputs, outcome, DecidedBy::Presence))
             }
@@ -352,7 +392,7 @@ impl Looking<'_> {
         }
     }
 
-    /// What both parties signed, where the contract takes it now.
+    /// What both parties signed, where the contract knows of that.
     fn agreed_on(&self, inputs: &Inputs<'_>) -> Option<Decided> {
         let (session, reading) = (&self.session, &self.reading);
         if !reading.capabilities.mutual_outcome || session.mutual_failed {
@@ -367,8 +407,7 @@ impl Looking<'_> {
         let mut decided = self.decision(inputs, statement.outcome, by);
         decided.metrics = None;
         decided.metrics_hash = statement.metrics_hash;
-        let window = window_of(session, &decided);
-        (window.place(reading.chain_now) == Place::Inside).then_some(decided)
+        Some(decided)
     }
 
     fn decision(&self, inputs: &Inputs<'_>, outcome: Outcome, by: DecidedBy) -> Decided {
@@ -417,7 +456,7 @@ impl Looking<'_> {
         // itself heard.
         let in_progress = matches!(reason, Waiting::NotStarted | Waiting::SessionInProgress);
         let until = if in_progress && self.at < due {
-            due.min(slot.end().max(retry_at))
+            due
         } else {
             retry_at
         };
@@ -438,9 +477,7 @@ impl Looking<'_> {
     /// Looks again at an instant, or a little later where that has come already: then it is the
     /// chain's clock that is behind.
     fn wait(&self, class: AttemptClass, until: Timestamp, refusal: BookingRefusal) -> Look {
-        let closing = last_chance(&self.session.agreement.slot);
-        let left = closing.since(self.reading.chain_now).get();
-        let step = Seconds::new((left >> 2).clamp(1, STEP.get()));
+        let step = pause_before(&self.session, self.at, STEP);
         let left = Left {
             class,
             settlement: Settlement::Open,
@@ -454,12 +491,24 @@ impl Looking<'_> {
             Settlement::WindowMissed { at, .. } => at,
             _ => self.at,
         };
+        let recheck_at = at.after(self.policy.recheck_seconds);
         let left = Left {
             class: AttemptClass::WindowMissed(outcome),
             settlement: Settlement::WindowMissed { outcome, at },
-            look_at: None,
+            look_at: (self.at < recheck_at).then_some(recheck_at),
         };
         Look::Leave(left, BookingRefusal::TooLate(outcome))
+    }
+
+    /// Everything is decided but that we may send it: somebody has to do something about that.
+    fn blocked(&self, class: AttemptClass, refusal: BookingRefusal) -> Look {
+        let pause = pause_before(&self.session, self.at, self.policy.recheck_seconds);
+        let left = Left {
+            class,
+            settlement: Settlement::Open,
+            look_at: Some(self.at.after(pause)),
+        };
+        Look::Leave(left, refusal)
     }
 
     /// When to look whether the chain still holds what settled it: soon, and once more when
@@ -500,6 +549,16 @@ impl Looking<'_> {
     }
 }
 
+/// How long to wait before something that could not be done now is tried again: at most so long, and
+/// shorter as the next window closes.
+pub(super) fn pause_before(session: &BookedSession, now: Timestamp, longest: Seconds) -> Seconds {
+    let slot = &session.agreement.slot;
+    let closing = Outcome::ALL.map(|outcome| Window::of(slot, outcome).latest);
+    let next = closing.into_iter().filter(|latest| *latest > now).min();
+    let left = next.map_or(longest.get(), |latest| latest.since(now).get() >> 2);
+    Seconds::new(left.clamp(1, longest.get().max(1)))
+}
+
 /// When to look whether the chain still holds what settled a session.
 pub(super) fn recheck_at(
     session: &BookedSession,
@@ -510,6 +569,46 @@ pub(super) fn recheck_at(
     let soon = settled_at.after(policy.recheck_seconds);
     let last = last_chance(&session.agreement.slot).max(soon);
     [soon, last].into_iter().find(|look_at| *look_at > now)
+}
+
+/// A worker found that the chain could not be read: that is no answer about the booking.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(clippy::exhaustive_structs, reason = "these three are what is noted")]
+pub struct NoteUnread {
+    /// Which booking.
+    pub key: BookingKey,
+    /// The claim of the worker.
+    pub fence: Fence,
+    /// Why, for people.
+    pub why: String,
+}
+
+impl Command for NoteUnread {
+    type View = SessionView;
+    type Reply = ();
+    type Refusal = Never;
+
+    async fn load(&self, ports: &Ports, _: &Context<'_>) -> Result<Self::View, StoreError> {
+        SessionView::load(ports, &self.key).await
+    }
+
+    fn decide(&self, view: &Self::View, cx: &Context<'_>, _: &Answers) -> Verdict<Self> {
+        let mut draft = Draft::new();
+        draft.expect_claimed(Key::BookedSession(self.key), self.fence);
+        if let Some(session) = view.row.value() {
+            let at = view.now(cx);
+            let mut session = session.clone();
+            let plain = self.why.chars().filter(|character| *character != '\0');
+            session.record(Attempt {
+                note: Some(plain.take(NOTE_CHARS_MAX).collect()),
+                ..attempt(at, AttemptClass::ChainUnavailable)
+            });
+            let longest = cx.policy.bookings.look_again_seconds;
+            session.look_at = Some(at.after(pause_before(&session, at, longest)));
+            draft.update(&view.row, session);
+        }
+        Verdict::Done(Decision::granted(draft, ()))
+    }
 }
 
 pub(super) const fn attempt(at: Timestamp, class: AttemptClass) -> Attempt {
@@ -545,7 +644,7 @@ impl Command for TrackBooking {
         if view.row.value().is_some() {
             return Verdict::Done(Decision::granted(draft, false));
         }
-        let (mut session, reading) = match view.read_anew(self.key, answers) {
+        let (mut session, reading) = match view.read_anew(self.key, cx, answers) {
             Ok(found) => found,
             Err(Missing::Question(question)) => return Verdict::Need(question),
             Err(Missing::Refusal(refusal)) => {

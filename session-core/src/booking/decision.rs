@@ -150,7 +150,12 @@ impl Decision {
         let agree = host.deadline == guest.deadline
             && says(host, agreement.slot.host)
             && says(guest, agreement.guest);
-        if agree {
+        // The contract would have taken it then, and nothing else is claimed to follow from it.
+        let at = self.chain_now;
+        let is_timely = agreement.slot.start_time <= at
+            && at.unix() <= host.deadline
+            && at < agreement.refund_from();
+        if agree && is_timely && self.metrics.is_none() {
             Ok(())
         } else {
             Err(InvalidDecision::Statements)

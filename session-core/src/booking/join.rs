@@ -49,7 +49,7 @@ impl Command for JoinSession {
     fn decide(&self, view: &Self::View, cx: &Context<'_>, answers: &Answers) -> Verdict<Self> {
         let refused = |refusal| Verdict::Done(Decision::refused(Draft::new(), refusal));
         // The chain is asked each time: a booking can be cancelled until it begins.
-        let (mut session, reading) = match view.read_anew(self.key, answers) {
+        let (mut session, reading) = match view.read_anew(self.key, cx, answers) {
             Ok(found) => found,
             Err(Missing::Question(question)) => return Verdict::Need(question),
             Err(Missing::Refusal(refusal)) => return refused(refusal),
@@ -177,10 +177,11 @@ impl BookedSession {
                 uid,
             },
         );
+        // An earlier look stays: it may be for what both parties signed, or a leave that is undone,
+        // and then finds nothing to do.
         if self.settlement == Settlement::Open {
-            let policy = &cx.policy.bookings;
-            let due = policy.attestation.due(&self.agreement.slot);
-            self.look_at = Some(due.max(at.after(policy.leave_debounce_seconds)));
+            let due = cx.policy.bookings.attestation.due(&self.agreement.slot);
+            self.look_at.get_or_insert(due.max(at));
         }
     }
 }

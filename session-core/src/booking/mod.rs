@@ -30,16 +30,20 @@ mod statement;
 mod stay;
 #[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 mod view;
 
-pub use attest::{AttestationView, ConcludeAttestation, MUTUAL_ATTEMPTS_MAX, deliver_attestation};
-pub use consider::{Consider, Considered, TrackBooking, Trigger};
+pub use attest::{
+    AttestationView, ConcludeAttestation, MUTUAL_GIVEN_UP_BEFORE, deliver_attestation,
+};
+pub use consider::{Consider, Considered, NOT_FOUND_IN_A_ROW, NoteUnread, TrackBooking, Trigger};
 pub use decision::{DecidedBy, Decision, InvalidDecision};
 pub use evidence::{AttachEvidence, EVIDENCE_URI_BYTES_MAX, EvidenceRefusal};
 pub use host::{Host, SetHost};
 pub use join::{JoinSession, SessionJoined};
 pub use next::{Step, StepKind, next_steps};
-pub use query::{SessionError, host, own_sessions, session};
+pub use query::{SessionError, host, own_sessions, presence, session, session_now};
 pub use session::{
     ATTEMPTS_KEPT_MAX, Agreement, AttachedEvidence, Attempt, AttemptClass, Attendance,
     BookedSession, EVIDENCE_MAX, EvidenceSource, STAYS_MAX, Settlement,
@@ -48,7 +52,7 @@ pub use statement::{
     OutcomeStatement, StateOutcome, StatementRefusal, StatementState, statements_of,
 };
 pub use stay::{LeaveSession, ProveLife, SessionLeft};
-pub use view::SessionView;
+pub use view::{CHAIN_AHEAD_MAX, SessionView};
 
 use serde::{Deserialize, Serialize};
 

@@ -24,12 +24,33 @@ pub struct OutcomeStatement {
     pub outcome: Outcome,
     /// On which metrics; the zero word where the parties name none.
     pub metrics_hash: Word,
-    /// Until which block time it can be used, in seconds.
+    /// Until which block time it can be used, in seconds. As text in JSON: no number of RFC 8785 is as
+    /// great as the contract takes.
+    #[serde(with = "as_text")]
     pub deadline: u64,
     /// `0x` and 130 hex digits.
     pub signature: String,
     /// When it came in.
     pub at: Timestamp,
+}
+
+/// A number as decimal digits.
+mod as_text {
+    use alloc::string::{String, ToString};
+
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(super) fn serialize<S: Serializer>(number: &u64, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(number)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
+        let text = String::deserialize(from)?;
+        let number: Option<u64> = text.parse().ok();
+        number
+            .filter(|number| number.to_string() == text)
+            .ok_or_else(|| D::Error::custom("expected a decimal number below 2^64"))
+    }
 }
 
 impl OutcomeStatement {
@@ -163,7 +184,7 @@ impl Command for StateOutcome {
     fn decide(&self, view: &Self::View, cx: &Context<'_>, answers: &Answers) -> Verdict<Self> {
         let refused = |refusal| Verdict::Done(Decision::refused(Draft::new(), refusal));
         // Whether the contract takes it, and what time it is there, only a reading tells.
-        let (mut session, reading) = match view.read_anew(self.key, answers) {
+        let (mut session, reading) = match view.read_anew(self.key, cx, answers) {
             Ok(found) => found,
             Err(Missing::Question(question)) => return Verdict::Need(question),
             Err(Missing::Refusal(refusal)) => return refused(refusal.into()),
@@ -200,7 +221,12 @@ impl Command for StateOutcome {
         session.attendance_mut(party).statement = Some(statement);
         session.watch(at, &cx.policy.bookings);
         let (state, matched) = statements_of(&session);
-        if matched.is_some() && session.settlement == Settlement::Open {
+        // Also where the policy's word came too late: the contract takes theirs for longer.
+        let is_open = matches!(
+            session.settlement,
+            Settlement::Open | Settlement::WindowMissed { .. }
+        );
+        if matched.is_some() && is_open {
             session.look_at = Some(at.max(session.agreement.slot.start_time));
         }
         let mut draft = Draft::new();

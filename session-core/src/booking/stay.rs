@@ -48,7 +48,7 @@ pub(super) fn stay_on(
         // Nobody proves its life here: the stay lasts until it is said to end.
         return Stayed::On;
     };
-    if at.since(outages.silent_from(seen_at)) <= silent_after {
+    if !outages.was_silent(seen_at, at, silent_after) {
         stay.last_seen_at = Some(seen_at.max(at));
         return Stayed::On;
     }
@@ -69,8 +69,10 @@ impl BookedSession {
         let (booking, wallet) = (self.key, self.agreement.wallet(party));
         let attendance = self.attendance_mut(party);
         let connection = attendance.connection;
+        let mut left_at = left_at;
         if let Some(stay) = attendance.stays.last_mut() {
-            stay.left_at = Some(left_at.max(stay.joined_at));
+            left_at = left_at.max(stay.joined_at);
+            stay.left_at = Some(left_at);
         }
         if let Some(connection) = connection {
             draft.journal(
@@ -171,7 +173,7 @@ impl Command for ProveLife {
 
     fn decide(&self, view: &Self::View, cx: &Context<'_>, answers: &Answers) -> Verdict<Self> {
         let refused = |refusal| Verdict::Done(Decision::refused(Draft::new(), refusal));
-        let (mut session, party) = match view.own(self.key, self.wallet, answers) {
+        let (mut session, party) = match view.own(self.key, self.wallet, cx, answers) {
             Ok(own) => own,
             Err(Missing::Question(question)) => return Verdict::Need(question),
             Err(Missing::Refusal(refusal)) => return refused(refusal),

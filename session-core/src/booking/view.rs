@@ -8,7 +8,11 @@ use crate::escrow::{BookingKey, BookingStatus, EscrowReading, Side};
 use crate::outage::{Outages, Service, shared_now};
 use crate::ports::{Answer, Question, Read, Snapshot, StoreError};
 use crate::service::{Answers, Context, Ports};
-use crate::types::{Timestamp, Wallet};
+use crate::types::{Seconds, Timestamp, Wallet};
+
+/// How far ahead of the servers a block's time may be. Beyond it the chain says nothing that a window
+/// can be judged by: a block that claims to be of tomorrow would close every window at once.
+pub const CHAIN_AHEAD_MAX: Seconds = Seconds::new(300);
 
 /// A booked session and what time it is.
 #[derive(Debug, Clone)]
@@ -53,6 +57,7 @@ impl SessionView {
     pub(super) fn read_anew(
         &self,
         key: BookingKey,
+        cx: &Context<'_>,
         answers: &Answers,
     ) -> Result<(BookedSession, Box<EscrowReading>), Missing> {
         let question = Question::Booking(key);
@@ -60,8 +65,11 @@ impl SessionView {
             return Err(Missing::Question(question));
         };
         if let Some(known) = self.row.value() {
-            if reading.booking.status == BookingStatus::None || !known.agreement.is_that_of(reading)
-            {
+            if reading.booking.status == BookingStatus::None {
+                return Err(Missing::Refusal(BookingRefusal::BookingNotFound));
+            }
+            let is_ahead = reading.chain_now.since(self.now(cx)) > CHAIN_AHEAD_MAX;
+            if is_ahead || !known.agreement.is_that_of(reading) {
                 return Err(Missing::Refusal(BookingRefusal::Contradiction));
             }
             let mut session = known.clone();
@@ -78,12 +86,13 @@ impl SessionView {
     pub(super) fn known(
         &self,
         key: BookingKey,
+        cx: &Context<'_>,
         answers: &Answers,
     ) -> Result<BookedSession, Missing> {
         if let Some(known) = self.row.value() {
             return Ok(known.clone());
         }
-        let (session, reading) = self.read_anew(key, answers)?;
+        let (session, reading) = self.read_anew(key, cx, answers)?;
         if reading.slot.exists() {
             Ok(session)
         } else {
@@ -97,9 +106,10 @@ impl SessionView {
         &self,
         key: BookingKey,
         wallet: Wallet,
+        cx: &Context<'_>,
         answers: &Answers,
     ) -> Result<(BookedSession, Side), Missing> {
-        let session = self.known(key, answers)?;
+        let session = self.known(key, cx, answers)?;
         match session.agreement.side(wallet) {
             Some(party) => Ok((session, party)),
             None => Err(Missing::Refusal(BookingRefusal::BookingNotFound)),

@@ -1,7 +1,7 @@
 //! The rows that a changeset is applied to.
 
 use alloc::collections::BTreeMap;
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::ops::Bound;
 
@@ -305,10 +305,16 @@ impl World {
             }),
             transfers: count(self.transfers.len()),
         });
-        for key in self.rows.keys() {
-            if !matches!(key, Key::Block(_) | Key::Chain(()) | Key::Entry(_)) {
-                self.show_row(key, visitor);
-            }
+        let is_other = |key: &&Key| !matches!(key, Key::Block(_) | Key::Chain(()) | Key::Entry(_));
+        let mut others: Vec<&Key> = self.rows.keys().filter(is_other).collect();
+        // By key, as they are already, but for booked sessions.
+        others.sort_by_cached_key(|key| match key {
+            Key::Account(_) => (0, String::new()),
+            Key::BookedSession(session) => (1, session.to_string()),
+            _ => (2, String::new()),
+        });
+        for key in others {
+            self.show_row(key, visitor);
         }
     }
 

@@ -274,7 +274,7 @@ pub struct Terms {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(clippy::exhaustive_structs, reason = "the contract's record is closed")]
 pub struct Request {
-    /// Which host alone may take it; the zero address where any may.
+    /// Which host alone may take it.
     pub host_target: Wallet,
     /// Who asks.
     pub guest: Wallet,

@@ -580,6 +580,106 @@ mod tests {
         }
     }
 
+    /// As for rooms and stays: codes included, which are those of the contract for outcomes.
+    #[test]
+    fn what_is_hashed_of_booked_sessions_is_what_it_always_was() {
+        let bytes = |fact| encode_hex(&Entry::new(Timestamp::from_unix(9), fact).canonical_bytes());
+        let booking: BookingKey = "42431/0xe5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5/258"
+            .parse()
+            .unwrap();
+        // The chain in 8 bytes, the contract in 20, the booking in 32.
+        let booked = "000000000000a5bf\
+            e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5\
+            0000000000000000000000000000000000000000000000000000000000000102";
+        let (connection, twos) = (ConnectionId::from_bytes([2; 16]), "02".repeat(16));
+        let (wallet, threes) = (Wallet::from_bytes([3; 20]), "03".repeat(20));
+        let (metrics_hash, fours) = (Word::new([4; 32]), "04".repeat(32));
+        let (evidence, fives) = (EvidenceId::from_bytes([5; 16]), "05".repeat(16));
+        let uid = MediaUid::new(7).unwrap();
+
+        for (by, code) in [
+            (EvidenceSource::Host, "00"),
+            (EvidenceSource::Guest, "01"),
+            (EvidenceSource::Service, "02"),
+        ] {
+            let head = "0000000000000009000000000000001165766964656e63655f6174746163686564";
+            let told = alloc::format!("{head}{booked}{fives}{code}");
+            let fact = Fact::EvidenceAttached {
+                booking,
+                evidence,
+                by,
+            };
+            assert_eq!(bytes(fact), told);
+        }
+        for (outcome, code) in [
+            (Outcome::Completed, "01"),
+            (Outcome::NoShowHost, "02"),
+            (Outcome::NoShowGuest, "03"),
+        ] {
+            let head = "0000000000000009000000000000000e6f7574636f6d655f737461746564";
+            let deadline = "fffffffffffffffe";
+            let told = alloc::format!("{head}{booked}{threes}{code}{fours}{deadline}");
+            let fact = Fact::OutcomeStated {
+                booking,
+                wallet,
+                outcome,
+                metrics_hash,
+                deadline: u64::MAX - 1,
+            };
+            assert_eq!(bytes(fact), told);
+
+            let head = "0000000000000009000000000000000f73657373696f6e5f64656369646564";
+            let told = alloc::format!("{head}{booked}{code}{fours}0000000000000006");
+            let fact = Fact::SessionDecided {
+                booking,
+                outcome,
+                metrics_hash,
+                round: 6,
+            };
+            assert_eq!(bytes(fact), told);
+
+            let head = "0000000000000009000000000000000e73657373696f6e5f6d6973736564";
+            let told = alloc::format!("{head}{booked}{code}");
+            assert_eq!(bytes(Fact::SessionMissed { booking, outcome }), told);
+        }
+        let head = "0000000000000009000000000000000e73657373696f6e5f6a6f696e6564";
+        let told = alloc::format!("{head}{twos}{booked}{threes}0000000000000007");
+        let fact = Fact::SessionJoined {
+            connection,
+            booking,
+            wallet,
+            uid,
+        };
+        assert_eq!(bytes(fact), told);
+        for (why, code) in [(Departure::Left, "01"), (Departure::Silent, "03")] {
+            let head = "0000000000000009000000000000000c73657373696f6e5f6c656674";
+            let told = alloc::format!("{head}{twos}{booked}{threes}0000000000000008{code}");
+            let fact = Fact::SessionLeft {
+                connection,
+                booking,
+                wallet,
+                left_at: Timestamp::from_unix(8),
+                why,
+            };
+            assert_eq!(bytes(fact), told);
+        }
+        for (done, code) in [
+            (Done::Submitted, "00"),
+            (Done::AlreadyAttested, "01"),
+            (Done::AlreadySettled, "02"),
+            (Done::BookingNotFound, "03"),
+        ] {
+            let head = "0000000000000009000000000000000f73657373696f6e5f736574746c6564";
+            let told = alloc::format!("{head}{booked}{code}0000000000000006");
+            let fact = Fact::SessionSettled {
+                booking,
+                done,
+                round: 6,
+            };
+            assert_eq!(bytes(fact), told);
+        }
+    }
+
     #[test]
     fn an_entry_is_named_by_its_content() {
         let fact = |to| Fact::Outage {

@@ -11,15 +11,15 @@ use crate::auth::{
     REVOCATION_KEPT_AFTER_EXPIRY, TIMESTAMP_OFF_MAX,
 };
 use crate::booking::{
-    ATTEMPTS_KEPT_MAX, BookingPolicy, EVIDENCE_MAX, EVIDENCE_URI_BYTES_MAX, MUTUAL_ATTEMPTS_MAX,
-    STAYS_MAX,
+    ATTEMPTS_KEPT_MAX, BookingPolicy, CHAIN_AHEAD_MAX, EVIDENCE_MAX, EVIDENCE_URI_BYTES_MAX,
+    MUTUAL_GIVEN_UP_BEFORE, NOT_FOUND_IN_A_ROW, STAYS_MAX,
 };
 use crate::idempotency::{IDEMPOTENCY_KEPT_SECONDS, IDEMPOTENCY_KEY_CHARS_MAX};
 use crate::journal::{BLOCK_ENTRIES_MAX, JournalPolicy};
 use crate::ledger::{CreditPolicy, SUM_MAX};
 use crate::media::agora::PAYLOAD_MAX_BYTES;
 use crate::media::{Channel, Ttl};
-use crate::outage::{OUTAGES_KEPT_MAX, OutagePolicy};
+use crate::outage::{OUTAGES_KEPT_FOR, OUTAGES_KEPT_MAX, OutagePolicy};
 use crate::outbox::{NOTE_CHARS_MAX, OutboxPolicy};
 use crate::policy::Policy;
 use crate::receipt::RECEIPT_BYTES_MAX;
@@ -151,7 +151,9 @@ fn the_page_says_every_number_of_every_policy() {
             ("EVIDENCE_MAX", size(EVIDENCE_MAX)),
             ("EVIDENCE_URI_BYTES_MAX", size(EVIDENCE_URI_BYTES_MAX)),
             ("ATTEMPTS_KEPT_MAX", size(ATTEMPTS_KEPT_MAX)),
-            ("MUTUAL_ATTEMPTS_MAX", MUTUAL_ATTEMPTS_MAX.into()),
+            ("MUTUAL_GIVEN_UP_BEFORE", MUTUAL_GIVEN_UP_BEFORE.get()),
+            ("NOT_FOUND_IN_A_ROW", NOT_FOUND_IN_A_ROW.into()),
+            ("CHAIN_AHEAD_MAX", CHAIN_AHEAD_MAX.get()),
             ("U256_DIGITS_MAX", size(U256_DIGITS_MAX)),
         ],
     );
@@ -219,6 +221,7 @@ fn the_page_says_every_number_of_every_policy() {
             ),
             ("OutagePolicy::skew_max_seconds", skew_max_seconds.get()),
             ("OUTAGES_KEPT_MAX", size(OUTAGES_KEPT_MAX)),
+            ("OUTAGES_KEPT_FOR", OUTAGES_KEPT_FOR.get()),
             ("INSTANT_KEPT_MAX", INSTANT_KEPT_MAX.get()),
         ],
     );

@@ -61,7 +61,8 @@ pub trait Archive: Debug + Send + Sync {
     /// 3. entries that are in no block, each after its [`Found::Unsealed`], by instant and
     ///    identifier,
     /// 4. the totals,
-    /// 5. all other rows, by key.
+    /// 5. all other rows, by key; booked sessions by the text of theirs, as [`Read`](super::Read)
+    ///    lists them.
     ///
     /// An entry that tells of a transfer is followed by the transfer of that identifier, if there
     /// is one. What cannot be read is shown as [`Found::Unreadable`] in its place.

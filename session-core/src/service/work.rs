@@ -7,7 +7,7 @@ use super::Ports;
 use super::deliver::deliver;
 use super::execute::{Answers, Command, Context, Decision, ExecuteError, Never, Verdict, execute};
 use crate::auth::{Challenge, Revocation};
-use crate::booking::{AttemptClass, Consider, Considered, Trigger};
+use crate::booking::{AttemptClass, Consider, Considered, NoteUnread, Trigger};
 use crate::changeset::{Draft, Fence, Key, Lane, Loaded, Record, Rejection};
 use crate::idempotency::IdempotencyRecord;
 use crate::journal::{SealBlock, TendChain};
@@ -36,6 +36,8 @@ pub struct Worked {
     pub decided: usize,
     /// Booked sessions whose window had closed.
     pub windows_missed: usize,
+    /// Booked sessions that are decided and that nobody here may attest.
+    pub blocked: usize,
     /// Entries of the journal sealed.
     pub sealed: usize,
     /// Intents that will not be tried again although they did not happen.
@@ -99,6 +101,7 @@ struct Done {
     room_closed: bool,
     decided: bool,
     window_missed: bool,
+    blocked: bool,
     sealed: usize,
     given_up: bool,
 }
@@ -111,6 +114,7 @@ impl Worked {
             .rooms_closed
             .saturating_add(usize::from(done.room_closed));
         self.decided = self.decided.saturating_add(usize::from(done.decided));
+        self.blocked = self.blocked.saturating_add(usize::from(done.blocked));
         self.windows_missed = self
             .windows_missed
             .saturating_add(usize::from(done.window_missed));
@@ -182,8 +186,22 @@ async fn work_row(ports: &Ports, key: &Key, fence: Fence) -> Result<Done, Execut
                 key: *booking,
                 trigger: Trigger::Due(fence),
             };
+            let considered = match execute(ports, &consider).await {
+                Err(ExecuteError::Port(unread)) => {
+                    let note = NoteUnread {
+                        key: *booking,
+                        fence,
+                        why: unread.to_string(),
+                    };
+                    match execute(ports, &note).await? {
+                        Ok(()) => return Err(ExecuteError::Port(unread)),
+                        Err(never) => match never {},
+                    }
+                }
+                considered => considered?,
+            };
             // Only whoever asks by hand is refused.
-            if let Ok(considered) = execute(ports, &consider).await? {
+            if let Ok(considered) = considered {
                 done.changed = considered != Considered::Nothing;
                 done.decided = matches!(considered, Considered::Decided { .. });
                 let class = match considered {
@@ -191,6 +209,9 @@ async fn work_row(ports: &Ports, key: &Key, fence: Fence) -> Result<Done, Execut
                     Considered::Decided { .. } | Considered::Nothing => None,
                 };
                 done.window_missed = matches!(class, Some(AttemptClass::WindowMissed(_)));
+                let is_blocked =
+                    |class| matches!(class, AttemptClass::NoKey | AttemptClass::NotOracle);
+                done.blocked = class.is_some_and(is_blocked);
             }
         }
         // These kinds are never due.

@@ -2,6 +2,7 @@ use session_testkit::conformance::{CHECKS, Database, Effort};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
 use super::*;
+use crate::rows::booked_session;
 use crate::session::Session;
 
 /// A database at a level of isolation; `None` where there is no cluster and need not be.
@@ -127,5 +128,61 @@ async fn what_is_unsealed_is_found_without_reading_the_journal() {
     assert!(plan.contains("journal"), "{plan}");
     assert!(!plan.contains("Seq Scan on journal"), "{plan}");
     assert!(!plan.contains("JIT"), "{plan}");
+    hand.close().await.unwrap();
+}
+
+/// What two halves of a list find is found by the index of each, and each half stops at its page:
+/// also of a wallet that has half of all sessions, and whatever the server thinks that a parameter
+/// asks for.
+#[tokio::test]
+async fn sessions_of_a_wallet_are_found_by_the_index_of_each_side() {
+    let Some(url) = fresh("sessions", "read committed").await else {
+        return;
+    };
+    let store = PostgresStore::open(&url, PostgresOptions::default())
+        .await
+        .unwrap();
+    store.migrate().await.unwrap();
+    store.close().await;
+    let mut hand = PgConnection::connect(&url).await.unwrap();
+    let wallet = |digits: &str| format!("'0x' || lpad({digits}, 40, '0')");
+    let (host, guest) = (wallet("(n % 2)::text"), wallet("(n % 5000)::text"));
+    for statement in [
+        format!(
+            "INSERT INTO booked_session SELECT '5/0xe5/' || n, {host}, {guest}, 'booked', n / 3, \
+            '{{}}', 1 FROM generate_series(1, 100000) AS n"
+        ),
+        "ANALYZE".to_owned(),
+        "SET plan_cache_mode = force_generic_plan".to_owned(),
+        format!("PREPARE alone AS {}", booked_session::OF_WALLET.postgres),
+        format!("PREPARE among AS {}", find::FIND_MORE),
+    ] {
+        hand.execute(AssertSqlSafe(statement)).await.unwrap();
+    }
+    let one = wallet("'1'");
+    let page = format!("ARRAY[{one}], ARRAY[''], ARRAY[20000], ARRAY[''], ARRAY[50]");
+    let nulls = vec!["NULL"; 37].join(", ");
+    for asked in [
+        format!("alone ({page})"),
+        format!("among ({nulls}, {page}, NULL)"),
+    ] {
+        let explain = AssertSqlSafe(format!("EXPLAIN (ANALYZE, TIMING off) EXECUTE {asked}"));
+        let plan = hand.fetch_all(explain).await.unwrap();
+        let lines = plan.iter().map(|line| sqlx::Row::get::<String, _>(line, 0));
+        let plan: Vec<String> = lines.collect();
+        let plan = plan.join("\n");
+        for index in ["booked_session_of_host", "booked_session_of_guest"] {
+            assert!(plan.contains(index), "{plan}");
+        }
+        assert!(!plan.contains("Seq Scan on booked_session"), "{plan}");
+        assert!(!plan.contains("JIT"), "{plan}");
+        // Nowhere does it look at more rows of the table than two pages have.
+        let scans = plan.lines().filter(|line| line.contains("booked_session"));
+        for scan in scans {
+            let rows = scan.rsplit_once("rows=").unwrap().1;
+            let rows = rows.split([' ', '.']).next().unwrap();
+            assert!(rows.parse::<u32>().unwrap() <= 100, "{scan}\n{plan}");
+        }
+    }
     hand.close().await.unwrap();
 }

@@ -23,16 +23,18 @@ pub(crate) const TABLE: Table = table! {
 };
 
 /// Of a wallet as host or guest, of one status where one is named, those that begin last first,
-/// before an instant and a key, at most so many of either side.
+/// before an instant and a key, at most so many of either side. A session that it is both of is on
+/// the host's side alone.
 pub(crate) const OF_WALLET: Statement = Statement {
     sqlite: text!(
         "SELECT ",
         TABLE.list,
-        " FROM booked_session WHERE key IN (SELECT key FROM (SELECT key FROM booked_session \
-        WHERE host = ?1 AND (?2 = '' OR status = ?2) AND (starts_at, key) < (?3, ?4) \
-        ORDER BY starts_at DESC, key DESC LIMIT ?5) UNION SELECT key FROM (SELECT key \
-        FROM booked_session WHERE guest = ?1 AND (?2 = '' OR status = ?2) \
-        AND (starts_at, key) < (?3, ?4) ORDER BY starts_at DESC, key DESC LIMIT ?5))"
+        " FROM (SELECT * FROM (SELECT * FROM booked_session WHERE host = ?1 \
+        AND (?2 = '' OR status = ?2) AND (starts_at, key) < (?3, ?4) \
+        ORDER BY starts_at DESC, key DESC LIMIT ?5) UNION ALL SELECT * FROM (SELECT * \
+        FROM booked_session WHERE guest = ?1 AND host <> ?1 AND (?2 = '' OR status = ?2) \
+        AND (starts_at, key) < (?3, ?4) ORDER BY starts_at DESC, key DESC LIMIT ?5)) \
+        AS booked_session"
     ),
     postgres: text!(
         "SELECT ",
@@ -50,18 +52,18 @@ pub(crate) const OF_WALLET: Statement = Statement {
     finds: TABLE.select.finds,
 };
 
-/// What follows the five parameters.
+/// What follows the five parameters. Each side brings its rows along: were they looked up by their
+/// keys afterwards, a server that does not know how few they are would read the whole table.
 pub(crate) const OF_WALLET_REST: &str = ") AS named (wallet, status, at, key, most), LATERAL (\
-    SELECT * FROM booked_session WHERE booked_session.key IN (\
-    SELECT key FROM (SELECT hosted.key FROM booked_session AS hosted \
+    (SELECT * FROM booked_session AS hosted \
     WHERE hosted.host = named.wallet AND (named.status = '' OR hosted.status = named.status) \
     AND (hosted.starts_at, hosted.key) < (named.at, named.key) \
-    ORDER BY hosted.starts_at DESC, hosted.key DESC LIMIT named.most) AS of_host \
-    UNION SELECT key FROM (SELECT visited.key FROM booked_session AS visited \
-    WHERE visited.guest = named.wallet AND (named.status = '' OR visited.status = named.status) \
+    ORDER BY hosted.starts_at DESC, hosted.key DESC LIMIT named.most) \
+    UNION ALL (SELECT * FROM booked_session AS visited \
+    WHERE visited.guest = named.wallet AND visited.host <> named.wallet \
+    AND (named.status = '' OR visited.status = named.status) \
     AND (visited.starts_at, visited.key) < (named.at, named.key) \
-    ORDER BY visited.starts_at DESC, visited.key DESC LIMIT named.most) AS of_guest)) \
-    AS booked_session";
+    ORDER BY visited.starts_at DESC, visited.key DESC LIMIT named.most)) AS booked_session";
 
 pub(super) fn values(session: &BookedSession) -> Values {
     Values::new()

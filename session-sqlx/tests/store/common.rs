@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use session_core::auth::{Revocation, Revoked};
+use session_core::booking::{Agreement, Attendance, BookedSession, Host, Settlement};
 use session_core::changeset::{Changeset, Draft, Key, Loaded, Record, Row, Version, World};
+use session_core::escrow::{BookingKey, BookingStatus, EscrowId, Slot, SlotStatus, Terms};
 use session_core::ledger::Order;
 use session_core::media::MediaUid;
 use session_core::ports::{Read, Store, StoredRow};
@@ -11,7 +13,9 @@ use session_core::room::{
     Closing, EventNumber, Happening, Room, RoomEvent, RoomEventKey, RoomState, Seat, SeatState,
     Visibility,
 };
-use session_core::types::{ConnectionId, RoomId, Seconds, Timestamp, Wallet};
+use session_core::types::{
+    BookingId, ConnectionId, RoomId, Seconds, SlotId, Timestamp, TokenAmount, U256, Wallet,
+};
 use session_sqlx::{SqliteOptions, SqliteStore};
 use session_testkit::bench::Bench;
 use sqlx::sqlite::SqliteConnectOptions;
@@ -137,6 +141,67 @@ pub(crate) fn revocation(n: u8) -> Revocation {
     }
 }
 
+/// A session between two wallets that nobody has come to, due in no queue.
+pub(crate) fn booked(n: u8) -> BookedSession {
+    let slot = Slot {
+        host: wallet(n.into()),
+        start_time: at(5000),
+        duration_mins: 30,
+        price: TokenAmount::new(U256::from(7)),
+        grace_mins: 5,
+        min_overlap_mins: 10,
+        cancel_cutoff_mins: 60,
+        status: SlotStatus::Booked,
+    };
+    let terms = Terms {
+        fee_bps: 500,
+        late_cancel_penalty_bps: 2000,
+        challenge_window: Seconds::new(86_400),
+        no_attest_buffer: Seconds::new(3600),
+        dispute_timeout: Seconds::new(604_800),
+        challenge_bond: TokenAmount::new(U256::from(3)),
+    };
+    let escrow = EscrowId {
+        chain_id: 42431,
+        address: Wallet::from_bytes([0xe5; 20]),
+    };
+    BookedSession {
+        key: BookingKey {
+            escrow,
+            booking: BookingId::new(U256::from(n)),
+        },
+        agreement: Agreement {
+            slot_id: SlotId::new(U256::from(n)),
+            slot,
+            guest: wallet(u32::from(n) + 1),
+            amount: slot.price,
+            terms,
+        },
+        status: BookingStatus::Booked,
+        finalizable_at: None,
+        disputed_at: None,
+        host: Attendance::default(),
+        guest: Attendance::default(),
+        evidence: Vec::new(),
+        settlement: Settlement::Open,
+        decision: None,
+        round: 0,
+        mutual_failed: false,
+        transaction: None,
+        attempts: Vec::new(),
+        look_at: None,
+    }
+}
+
+/// What a wallet says of itself.
+pub(crate) fn host(n: u8) -> Host {
+    Host {
+        wallet: wallet(n.into()),
+        accepting_bookings: true,
+        changed_at: at(1000),
+    }
+}
+
 /// A changeset that inserts rows.
 pub(crate) fn inserting<T: Record>(rows: impl IntoIterator<Item = T>) -> Changeset {
     let mut draft = Draft::new();
@@ -229,7 +294,8 @@ pub(crate) async fn assert_same_world(world: &World, opened: &Opened) {
         + (SELECT count(*) FROM revocation) + (SELECT count(*) FROM room) \
         + (SELECT count(*) FROM room_event) + (SELECT count(*) FROM seat) \
         + (SELECT count(*) FROM service) + (SELECT count(*) FROM block) \
-        + (SELECT count(*) FROM chain) + (SELECT count(*) FROM journal)",
+        + (SELECT count(*) FROM chain) + (SELECT count(*) FROM journal) \
+        + (SELECT count(*) FROM booked_session) + (SELECT count(*) FROM host)",
     )
     .fetch_one(&mut hand)
     .await

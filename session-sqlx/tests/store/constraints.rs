@@ -12,7 +12,9 @@ use session_core::ports::{Read, Store};
 use session_core::types::{ChainId, IntentKey, TransferId, Unit};
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
-use crate::common::{Opened, at, event, fresh, revocation, room, room_id, seat, wallet};
+use crate::common::{
+    Opened, at, booked, event, fresh, host, revocation, room, room_id, seat, wallet,
+};
 
 /// One row of each kind: room 1 with seats 1 and 2, room 2, a wallet with 100 seconds of which 10
 /// are held, and a transfer that the reservation is.
@@ -23,6 +25,8 @@ async fn furnished() -> (Opened, SqliteConnection) {
     draft.insert(room(2));
     draft.insert(event(1));
     draft.insert(revocation(1));
+    draft.insert(booked(1));
+    draft.insert(host(1));
     draft.insert(seat(1));
     draft.insert(seat(2));
     draft.insert(Service {
@@ -359,6 +363,34 @@ const FORBIDDEN: &[(&str, &str)] = &[
     ("INSERT INTO revocation SELECT * FROM revocation", "UNIQUE"),
     ("UPDATE revocation SET id = ''", "length(id) = 32"),
     ("UPDATE revocation SET what = 'key'", "what IN"),
+    (
+        "INSERT INTO booked_session SELECT * FROM booked_session",
+        "UNIQUE",
+    ),
+    ("UPDATE booked_session SET key = ''", "length(key) > 0"),
+    ("UPDATE booked_session SET host = 'me'", "length(host) = 42"),
+    (
+        "UPDATE booked_session SET guest = 'you'",
+        "length(guest) = 42",
+    ),
+    ("UPDATE booked_session SET status = 'lost'", "status IN"),
+    ("UPDATE booked_session SET starts_at = -1", "starts_at >= 0"),
+    (
+        "UPDATE booked_session SET record = '{'",
+        "json_valid(record)",
+    ),
+    ("UPDATE booked_session SET version = 0", "version >= 1"),
+    ("INSERT INTO host SELECT * FROM host", "UNIQUE"),
+    ("UPDATE host SET wallet = 'me'", "length(wallet) = 42"),
+    (
+        "UPDATE host SET accepting_bookings = 2",
+        "accepting_bookings IN",
+    ),
+    ("UPDATE host SET changed_at = -1", "changed_at >= 0"),
+    ("UPDATE host SET version = 0", "version >= 1"),
+    ("UPDATE work SET due_at = -1", "due_at >= 0"),
+    ("UPDATE work SET leased_until = -1", "leased_until >= 0"),
+    ("UPDATE work SET row_key = ''", "length(row_key) > 0"),
     ("UPDATE journal SET wallet = 'me'", "length(wallet) = 42"),
     ("UPDATE chain SET chain = 'mine'", "length(chain) = 36"),
     ("UPDATE chain SET blocks = -1", "blocks >= 0"),
@@ -387,7 +419,7 @@ async fn every_table_has_a_row_to_break() {
     .fetch_all(&mut hand)
     .await
     .unwrap();
-    assert_eq!(tables.len(), 16, "{tables:?}");
+    assert_eq!(tables.len(), 18, "{tables:?}");
     for table in tables {
         let count = AssertSqlSafe(["SELECT count(*) FROM ", &table].concat());
         let rows: i64 = sqlx::query_scalar(count)

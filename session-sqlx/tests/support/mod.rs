@@ -6,6 +6,7 @@
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+pub(crate) mod bookings;
 pub(crate) mod proxy;
 
 use std::io::Write;

@@ -7,9 +7,11 @@
 use std::collections::BTreeMap;
 
 use session_core::auth::Challenge;
+use session_core::booking::{BookedSession, Host};
 use session_core::changeset::{
     Changeset, Entry, Expect, Fact, Fence, Key, Lane, Record, Row, Version, World, Write, apply,
 };
+use session_core::escrow::BookingStatus;
 use session_core::idempotency::IdempotencyRecord;
 use session_core::journal::{BlockNumber, Chain};
 use session_core::ledger::{
@@ -25,8 +27,8 @@ use super::broken::{Broken, same};
 use super::dice::Dice;
 use super::observe::{legal_claim, same_queues, same_rows, same_transfers};
 use super::rows::{
-    answer, at, chain, connection, entry, gone, inserting, intent, nonce, plain, revenue, room,
-    room_id, sealing, seat, service, wallet,
+    answer, at, booked, chain, connection, entry, gone, host, inserting, intent, nonce, plain,
+    revenue, room, room_id, sealing, seat, service, wallet,
 };
 use super::stage::{MALFORMED, ROUND, Stage, Verdict};
 
@@ -228,8 +230,10 @@ impl Author {
     }
 
     fn row(&mut self) -> Row {
-        match self.dice.roll(13) {
+        match self.dice.roll(16) {
             6 => self.chain().into(),
+            7 => self.host().into(),
+            8 | 9 => self.booked().into(),
             0 => service(self.dice.roll(99)).into(),
             1 => self.challenge().into(),
             2 | 3 => self.room().into(),
@@ -253,6 +257,28 @@ impl Author {
             expires_at: at(1000 + self.dice.roll(200)),
             ..answer(self.number(30))
         }
+    }
+
+    fn host(&mut self) -> Host {
+        Host {
+            accepting_bookings: self.dice.one_in(2),
+            ..host(self.number(3))
+        }
+    }
+
+    /// Few bookings, wallets and instants, so that lists have several.
+    fn booked(&mut self) -> BookedSession {
+        let mut session = booked(self.number(12));
+        session.agreement.slot.host = wallet(self.number(3));
+        session.agreement.slot.start_time = at(1000 + self.dice.roll(3));
+        session.agreement.guest = wallet(self.number(3));
+        let status = self.dice.pick(BookingStatus::ALL).copied();
+        session.status = status.unwrap_or(BookingStatus::Booked);
+        session.look_at = match self.dice.one_in(3) {
+            true => None,
+            false => Some(at(1000 + self.dice.roll(200))),
+        };
+        session
     }
 
     fn intent(&mut self) -> Intent {
@@ -509,7 +535,7 @@ mod tests {
             .rows()
             .map(|(_, _, row)| std::mem::discriminant(row))
             .collect();
-        assert_eq!(kinds.len(), 10, "{kinds:?}");
+        assert_eq!(kinds.len(), 12, "{kinds:?}");
         let unsealed = world.unsealed().len();
         assert!(
             unsealed > 20 && world.journal().count() > unsealed + 20,

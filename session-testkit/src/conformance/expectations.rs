@@ -7,8 +7,8 @@ use session_core::room::Room;
 
 use super::broken::{Broken, same};
 use super::rows::{
-    account, answer, at, at_version, chain, challenge, deleting, event, gone, grant, inserting,
-    intent, nonce, plain, relying, revocation, room, sealing, seat, service, spendable,
+    account, answer, at, at_version, booked, chain, challenge, deleting, event, gone, grant, host,
+    inserting, intent, nonce, plain, relying, revocation, room, sealing, seat, service, spendable,
     transferring, updating,
 };
 use super::stage::{MALFORMED, Stage};
@@ -157,6 +157,27 @@ pub(super) async fn the_first_row_that_has_changed_is_named(stage: &Stage) -> Re
 
 /// C2.
 pub(super) async fn every_kind_of_row_can_be_relied_on(stage: &Stage) -> Result<(), Broken> {
+    let keys = [
+        Key::Account(spendable(1)),
+        sealing(1, []).key(),
+        booked(1).key(),
+        Key::Chain(()),
+        challenge(1).key(),
+        host(1).key(),
+        answer(1).key(),
+        intent(1).key(),
+        revocation(1, 7).key(),
+        room(1).key(),
+        event(1, 1).key(),
+        seat(1, 1).key(),
+        Key::Service(()),
+    ];
+    for (n, key) in (40..).zip(&keys) {
+        let sound = relying(Expect::Absent(key.clone()), inserting([challenge(n)]));
+        let what = format!("relying on the absence of {key}");
+        stage.granted(&what, &sound).await?;
+        same(&what, &stage.version(key).await?, &None)?;
+    }
     stage
         .granted("credit", &transferring([plain(grant(1, 5))]))
         .await?;
@@ -169,22 +190,11 @@ pub(super) async fn every_kind_of_row_can_be_relied_on(stage: &Stage) -> Result<
     stage.granted("rows", &inserting([sealing(1, [])])).await?;
     stage.granted("rows", &inserting([chain(1)])).await?;
     stage.granted("rows", &inserting([event(1, 1)])).await?;
+    stage.granted("rows", &inserting([booked(1)])).await?;
+    stage.granted("rows", &inserting([host(1)])).await?;
     stage
         .granted("rows", &inserting([revocation(1, 7)]))
         .await?;
-    let keys = [
-        Key::Account(spendable(1)),
-        sealing(1, []).key(),
-        Key::Chain(()),
-        challenge(1).key(),
-        answer(1).key(),
-        intent(1).key(),
-        revocation(1, 7).key(),
-        room(1).key(),
-        event(1, 1).key(),
-        seat(1, 1).key(),
-        Key::Service(()),
-    ];
     for (n, key) in (10..).zip(keys) {
         let conflict = Rejection::Conflict(key.clone());
         for expect in [Expect::Absent(key.clone()), at_version(key.clone(), 2)] {

@@ -15,6 +15,7 @@ use super::rows::{
     at, at_version, both, chain, challenge, connection, deleting, entry, grant, inserting, plain,
     relying, room_id, sealing, spendable, telling, transfer, transferring, updating, wallet,
 };
+use super::sessions::told_of_sessions;
 use super::stage::{MALFORMED, Stage, stored};
 
 /// What is in no block, oldest first.
@@ -75,7 +76,7 @@ pub(super) async fn an_entry_comes_back_as_it_was(stage: &Stage) -> Result<(), B
             credit_balance: None,
         },
     ];
-    for fact in facts {
+    for fact in facts.into_iter().chain(told_of_sessions()) {
         for at in [at(7), Timestamp::EPOCH, Timestamp::MAX] {
             let entry = Entry::new(at, fact.clone());
             let what = format!("{} at {at}", entry.fact.name());

@@ -2,6 +2,7 @@
 
 mod answers;
 mod any;
+mod bookings;
 mod broken;
 mod cancel;
 mod dice;
@@ -17,6 +18,7 @@ mod reads;
 mod reservations;
 mod rivals;
 mod rows;
+mod sessions;
 mod stage;
 mod uniques;
 mod whole;
@@ -272,6 +274,14 @@ macro_rules! conformance_checks {
                 revoked_tokens_come_page_by_page: "R3",
                 changes_of_credit_come_newest_first: "R3",
                 pages_are_answered_beside_other_reads: "R1",
+            }
+            bookings {
+                a_booked_session_comes_back_as_it_was: "R6",
+                what_counts_beyond_63_bits_comes_back_or_is_refused: "R6",
+                a_host_comes_back_as_it_was: "R6",
+                booked_sessions_come_last_first: "R3",
+                booked_sessions_come_page_by_page: "R3",
+                a_session_is_listed_by_what_it_came_to: "R3",
             }
             expectations {
                 a_row_counts_its_writes: "C3",

@@ -35,13 +35,24 @@ pub(super) async fn same_rows(
         reads.push(Read::Row(key.clone()));
         match row {
             Row::BookedSession(session) => {
+                let place = (session.agreement.slot.start_time, session.key);
                 for party in [Side::Host, Side::Guest] {
-                    reads.push(Read::BookedSessionsOf(BookedSessions {
+                    let all = BookedSessions {
                         wallet: session.agreement.wallet(party),
                         status: None,
                         before: None,
                         max: u32::MAX,
-                    }));
+                    };
+                    let some = BookedSessions {
+                        status: Some(session.status),
+                        max: 2,
+                        ..all
+                    };
+                    let rest = BookedSessions {
+                        before: Some(place),
+                        ..all
+                    };
+                    reads.extend([all, some, rest].map(Read::BookedSessionsOf));
                 }
             }
             Row::Challenge(challenge) => reads.push(Read::ChallengesOf(challenge.key.wallet)),

@@ -8,8 +8,8 @@ use session_core::types::Seconds;
 
 use super::broken::{Broken, same};
 use super::rows::{
-    answer, at, chain, challenge, deleting, gone, inserting, intent, relying, room, seat, unjoined,
-    updating,
+    answer, at, booked, chain, challenge, deleting, gone, inserting, intent, relying, room, seat,
+    unjoined, updating, watched,
 };
 use super::stage::{LEASE_SECONDS, Stage};
 
@@ -46,7 +46,12 @@ pub(super) async fn what_is_due_is_handed_out_in_its_lane(stage: &Stage) -> Resu
     stage
         .granted("a chain, due at 3000", &inserting([chain(1)]))
         .await?;
+    let session = inserting([watched(1, 5100), booked(2)]);
+    stage
+        .granted("a session to look at, one that is settled", &session)
+        .await?;
     let lanes = [
+        (Lane::Attest, 5100, booked(1).key()),
         (Lane::Deliver, 1000, intent(1).key()),
         (Lane::Expire, 1301, challenge(1).key()),
         (Lane::Rooms, 1000, room(1).key()),
@@ -314,6 +319,14 @@ pub(super) async fn what_is_due_no_more_leaves_its_queue(stage: &Stage) -> Resul
     stage
         .granted("a nonce that is removed", &deleting(1, challenge(1).key()))
         .await?;
+    stage
+        .granted("sessions", &inserting([1, 2].map(|n| watched(n, 5100))))
+        .await?;
+    stage
+        .granted("a session that is settled", &updating(1, booked(1)))
+        .await?;
+    let left = stage.claim_keys(Lane::Attest, 9999, 9).await?;
+    same("sessions to look at", &left, &vec![booked(2).key()])?;
     let left = stage.claim_keys(Lane::Rooms, 9999, 9).await?;
     same("rooms that are due", &left, &vec![room(3).key()])?;
     let left = stage.claim_keys(Lane::Expire, 9999, 9).await?;

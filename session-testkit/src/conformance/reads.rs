@@ -2,20 +2,22 @@
 
 use session_core::auth::Challenge;
 use session_core::changeset::{Draft, Key, Record, Row};
+use session_core::escrow::Outcome;
 use session_core::idempotency::IdempotencyRecord;
 use session_core::media::Channel;
 use session_core::outage::{Service, Span};
 use session_core::outbox::{Effect, Intent, IntentClass, IntentState};
-use session_core::ports::{Read, StoredRow};
+use session_core::ports::{Attestation, MutualProof, Read, StoredRow};
 use session_core::room::{
     Closing, Departure, EventNumber, Room, Seat, SeatState, Threshold, ThresholdKind, Visibility,
 };
-use session_core::types::{Seconds, Timestamp};
+use session_core::types::{Seconds, Timestamp, Word};
 
+use super::bookings::booked_of;
 use super::broken::{Broken, same};
 use super::rows::{
-    answer, at, challenge, connection, entry, gone, inserting, intent, nonce, room, room_id,
-    sealing, seat, service, spendable, wallet,
+    answer, at, booked, challenge, connection, entry, gone, host, inserting, intent, nonce, room,
+    room_id, sealing, seat, service, spendable, wallet,
 };
 use super::stage::{Stage, stored};
 
@@ -33,14 +35,17 @@ pub(super) async fn what_is_not_there_is_an_empty_list(stage: &Stage) -> Result<
     let reads = [
         Read::ActiveOpenRooms(50),
         Read::ActiveRoomOf(wallet(1)),
+        booked_of(1, None, None, 50),
         Read::ChallengesOf(wallet(1)),
         Read::LiveSeatOf(wallet(1)),
         Read::LiveSeatsIn(room_id(1)),
         Read::Row(Key::Account(spendable(1))),
         Read::Row(sealing(1, []).key()),
+        Read::Row(booked(1).key()),
         Read::Row(Key::Chain(())),
         Read::Row(challenge(1).key()),
         Read::Row(entry(1).key()),
+        Read::Row(host(1).key()),
         Read::Row(answer(1).key()),
         Read::Row(intent(1).key()),
         Read::Row(Key::Room(room_id(1))),
@@ -249,12 +254,25 @@ pub(super) async fn an_intent_comes_back_as_it_was(stage: &Stage) -> Result<(), 
     if let Ok(channel) = Channel::parse("?#$1;--{}[]") {
         states.push(Intent {
             effect: Effect::RemoveFromChannel {
-                connection: None,
+                connection: Some(connection(1)),
                 channel,
                 uid: std::num::NonZeroU32::MAX.into(),
             },
             ..intent(1)
         });
+    }
+    for outcome in Outcome::ALL {
+        for mutual in [None, Some(proof())] {
+            states.push(Intent {
+                effect: Effect::Attest(Attestation {
+                    booking: booked(1).key,
+                    outcome,
+                    metrics_hash: Word::new([0xff; 32]),
+                    mutual,
+                }),
+                ..intent(1)
+            });
+        }
     }
     let classes = [
         IntentClass::AtMostOnce,
@@ -285,6 +303,15 @@ pub(super) async fn an_intent_comes_back_as_it_was(stage: &Stage) -> Result<(), 
         });
     }
     come_back(stage, states).await
+}
+
+/// What two parties signed.
+fn proof() -> MutualProof {
+    MutualProof {
+        deadline: i64::MAX.unsigned_abs(),
+        host_signature: format!("0x{}", "fe".repeat(65)),
+        guest_signature: String::new(),
+    }
 }
 
 /// R6.

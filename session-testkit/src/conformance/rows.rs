@@ -7,7 +7,9 @@
 use std::num::NonZeroU32;
 
 use session_core::auth::{Challenge, ChallengeKey, Revocation, Revoked};
+use session_core::booking::{Agreement, Attendance, BookedSession, Host, Settlement};
 use session_core::changeset::{Changeset, Draft, Entry, Expect, Fact, Key, Record, Version, Write};
+use session_core::escrow::{BookingKey, BookingStatus, EscrowId, Slot, SlotStatus, Terms};
 use session_core::idempotency::{IdempotencyKey, IdempotencyRecord};
 use session_core::journal::{Block, BlockNumber, Chain};
 use session_core::ledger::{
@@ -21,7 +23,8 @@ use session_core::room::{
     Visibility,
 };
 use session_core::types::{
-    ChainId, ConnectionId, EntryId, IntentKey, RoomId, Seconds, Timestamp, TransferId, Unit, Wallet,
+    BookingId, ChainId, ConnectionId, EntryId, IntentKey, RoomId, Seconds, SlotId, Timestamp,
+    TokenAmount, TransferId, U256, Unit, Wallet,
 };
 
 use crate::bench::Bench;
@@ -96,6 +99,81 @@ pub(super) fn revocation(n: u32, revoked_at: u64) -> Revocation {
         what: Revoked::Token,
         at: at(revoked_at),
         forget_at: at(5000),
+    }
+}
+
+/// A booking of the one escrow.
+pub(super) fn booking_key(n: u32) -> BookingKey {
+    BookingKey {
+        escrow: EscrowId {
+            chain_id: 42431,
+            address: Wallet::from_bytes([0xe5; 20]),
+        },
+        booking: BookingId::new(U256::from(n)),
+    }
+}
+
+/// A session that the wallet of the same number gives to that of the next, from 5000 on. Nobody
+/// came yet, and it is due in no queue.
+pub(super) fn booked(n: u32) -> BookedSession {
+    let slot = Slot {
+        host: wallet(n),
+        start_time: at(5000),
+        duration_mins: 30,
+        price: TokenAmount::new(U256::from(7)),
+        grace_mins: 5,
+        min_overlap_mins: 10,
+        cancel_cutoff_mins: 60,
+        status: SlotStatus::Booked,
+    };
+    let terms = Terms {
+        fee_bps: 500,
+        late_cancel_penalty_bps: 2000,
+        challenge_window: Seconds::new(86_400),
+        no_attest_buffer: Seconds::new(3600),
+        dispute_timeout: Seconds::new(604_800),
+        challenge_bond: TokenAmount::new(U256::from(3)),
+    };
+    BookedSession {
+        key: booking_key(n),
+        agreement: Agreement {
+            slot_id: SlotId::new(U256::from(n)),
+            slot,
+            guest: wallet(n + 1),
+            amount: slot.price,
+            terms,
+        },
+        status: BookingStatus::Booked,
+        finalizable_at: None,
+        disputed_at: None,
+        host: Attendance::default(),
+        guest: Attendance::default(),
+        evidence: Vec::new(),
+        settlement: Settlement::Open,
+        decision: None,
+        round: 0,
+        mutual_failed: false,
+        transaction: None,
+        attempts: Vec::new(),
+        look_at: None,
+    }
+}
+
+/// The same session once somebody is to look at it: due at this instant in the lane of
+/// attestations.
+pub(super) fn watched(n: u32, due_at: u64) -> BookedSession {
+    BookedSession {
+        look_at: Some(at(due_at)),
+        ..booked(n)
+    }
+}
+
+/// What the wallet of this number says of itself.
+pub(super) fn host(n: u32) -> Host {
+    Host {
+        wallet: wallet(n),
+        accepting_bookings: true,
+        changed_at: at(1000),
     }
 }
 

@@ -7,10 +7,11 @@ use proptest::prelude::*;
 use revm::primitives::{Address, U256};
 use serde_json::json;
 use session_core::crypto::LocalSigner;
+use session_core::escrow::Side;
 use session_core::escrow::abi::Uint64;
 use session_core::escrow::call::{Call, FUNCTIONS};
 use session_core::escrow::event::{EVENTS, Event};
-use session_core::escrow::payout::{Ending, Side, credited};
+use session_core::escrow::payout::{Ending, credited};
 use session_core::escrow::returned::Returned;
 use session_core::escrow::statement::{Statement, StatementSignature};
 use session_core::escrow::{

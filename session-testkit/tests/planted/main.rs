@@ -3,6 +3,7 @@
 
 #![allow(clippy::expect_used, reason = "a test fails by a panic")]
 
+mod bookings;
 mod commits;
 mod faulty;
 mod journal;
@@ -45,6 +46,7 @@ async fn without_a_fault_nothing_is_found() {
 async fn each_fault_is_found_by_the_checks_it_is_for() {
     let parts = [
         reads::FAULTS,
+        bookings::FAULTS,
         commits::FAULTS,
         journal::FAULTS,
         transfers::FAULTS,

@@ -248,6 +248,7 @@ pub(super) struct Chain {
     escrows: Arc<FakeEscrows>,
     /// How much has reached it before the step.
     seen: usize,
+    is_down: bool,
 }
 
 impl Chain {
@@ -297,6 +298,7 @@ impl Chain {
             },
             escrows: Arc::new(escrows),
             seen: 0,
+            is_down: false,
         }
     }
 
@@ -306,7 +308,7 @@ impl Chain {
 
     /// Puts on the chain and into the store what is given.
     pub(super) async fn prepare(
-        &self,
+        &mut self,
         given: &GivenChain,
         accounts: &BTreeMap<String, Account>,
         bench: &Bench,
@@ -319,7 +321,13 @@ impl Chain {
             self.attend(presence, accounts, now, bench).await?;
         }
         self.escrows.set_down(given.is_down);
+        self.is_down = given.is_down;
         Ok(())
+    }
+
+    /// Whether nobody can read it.
+    pub(super) const fn is_down(&self) -> bool {
+        self.is_down
     }
 
     fn key(&self, booking: BookingId) -> BookingKey {

@@ -28,9 +28,24 @@ fn every_answer_is_one_that_the_document_promises() {
     }
     let settings = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/promises");
     let place = tempfile::tempdir().expect("a temporary folder");
-    let server = Server::start(place.path(), &[("JWT_SECRET", JWT_SECRET)]);
-    let tokens: Vec<_> = (0..WALLETS)
-        .map(|n| Person::new(&format!("caller {n}")).token().to_owned())
+    let people: Vec<_> = (0..WALLETS)
+        .map(|n| Person::new(&format!("caller {n}")))
+        .collect();
+    let [host, guest] = [0, 1].map(|n: usize| people[n].wallet.clone());
+    let server = Server::start(
+        place.path(),
+        &[
+            ("JWT_SECRET", JWT_SECRET),
+            ("MOCK_HOST", &host),
+            ("MOCK_GUEST", &guest),
+            ("ORACLE_SERVICE_TOKEN", "a token that nobody makes up"),
+            ("ORACLE_PRIVATE_KEY", &"01".repeat(32)),
+            ("ESCROW_VERSION", "2"),
+        ],
+    );
+    let tokens: Vec<_> = people
+        .iter()
+        .map(|person| person.token().to_owned())
         .collect();
     let tokens_file = place.path().join("tokens");
     fs::write(&tokens_file, tokens.join("\n")).expect("it is written");
