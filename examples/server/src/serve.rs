@@ -48,6 +48,11 @@ pub(crate) async fn serve(config: &Config) -> Result<(), Failure> {
         serve_metrics(address, metrics.clone()).await?;
     }
     let parts = Parts::open(config).await?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    // Whoever connects from here on waits until the routes are there. A worker may end the process
+    // at once, where a failpoint says so.
+    announce(config, listener.local_addr()?);
     let workers = Workers::start(parts.worker_ports.clone()).await?;
     let keys = Arc::new(config.jwt_keys.clone());
     let mut app = App::new(parts.ports.clone(), config.media.issuer(), keys)
@@ -74,10 +79,6 @@ pub(crate) async fn serve(config: &Config) -> Result<(), Failure> {
     if config.environment == Environment::Development {
         app = app.with_metrics(move || metrics.render());
     }
-    announce(config, listener.local_addr()?);
-
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
     let mut told = async move || {
         tokio::select! {
             _ = terminate.recv() => {}

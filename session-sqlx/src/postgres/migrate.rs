@@ -144,6 +144,7 @@ fn is_race(error: &MigrateError) -> bool {
         return false;
     };
     let code = error.as_database_error().and_then(|inner| inner.code());
-    // A value that is taken in a catalogue, a table that is there, a deadlock.
-    matches!(code.as_deref(), Some("23505" | "42P07" | "40P01"))
+    // A value that is taken in a catalogue, a table that is there, a deadlock; and a statement that
+    // is not where it was prepared, where a pooler in between handed the connection on.
+    matches!(code.as_deref(), Some("23505" | "42P07" | "40P01" | "26000"))
 }
