@@ -192,8 +192,9 @@ impl Intent {
     }
 }
 
-/// What is kept of what the outside said: no character that some column cannot hold.
-fn shortened(said: &str) -> String {
+/// What is kept of what the outside said, at most [`NOTE_CHARS_MAX`]: no character that some column
+/// cannot hold.
+pub(crate) fn shortened(said: &str) -> String {
     let kept = said.chars().filter(|character| *character != '\0');
     kept.take(NOTE_CHARS_MAX).collect()
 }

@@ -14,7 +14,7 @@ use crate::attestation::{Class, Done, Reread, classify, last_chance};
 use crate::changeset::{Draft, Fact, Fence, Key, Loaded};
 use crate::escrow::{BookingKey, BookingStatus, EscrowReading};
 use crate::outage::{Service, shared_now};
-use crate::outbox::{Effect, Intent, IntentState, NOTE_CHARS_MAX};
+use crate::outbox::{Effect, Intent, IntentState, shortened};
 use crate::ports::{Attestation, Read, Sent, Snapshot, StoreError};
 use crate::service::{
     Answers, Command, Context, Decision, Deliver, ExecuteError, Never, Ports, Verdict, execute,
@@ -285,8 +285,7 @@ impl ConcludeAttestation {
     fn note(&self) -> Option<String> {
         let trouble = self.sent.as_ref().and_then(|sent| sent.trouble.as_ref());
         let said = trouble.or(self.unread.as_ref())?;
-        let plain = said.chars().filter(|character| *character != '\0');
-        Some(plain.take(NOTE_CHARS_MAX).collect())
+        Some(shortened(said))
     }
 }
 

@@ -13,12 +13,13 @@ use super::statement::statements_of;
 use super::view::{Missing, SessionView};
 use super::{Attempt, AttemptClass, BookedSession, BookingPolicy, BookingRefusal, Settlement};
 use crate::attestation::{
-    Done, Inputs, Metrics, MetricsSchema, Place, Ruling, Waiting, Window, done, judge, last_chance,
+    AttestationPolicy, Done, Inputs, Metrics, MetricsSchema, Place, Ruling, Waiting, Window, done,
+    judge, last_chance,
 };
 use crate::changeset::{Draft, Fact, Fence, Key};
 use crate::escrow::{BookingKey, BookingStatus, EscrowReading, Outcome};
 use crate::outage::Span;
-use crate::outbox::{Effect, Intent, IntentClass, NOTE_CHARS_MAX};
+use crate::outbox::{Effect, Intent, IntentClass, shortened};
 use crate::ports::{Attestation, StoreError};
 use crate::service::{Answers, Command, Context, Decision, Never, Ports, Verdict};
 use crate::types::{IntentKey, Seconds, Timestamp};
@@ -368,11 +369,7 @@ impl Looking<'_> {
                 Place::Before | Place::After => {}
             }
         }
-        let policy = if self.by_hand {
-            self.policy.attestation.by_hand()
-        } else {
-            self.policy.attestation
-        };
+        let policy = self.judged_by();
         match judge(&inputs, &policy).ruling {
             Ruling::Attest { outcome } => {
                 // Whoever is still in may stay to the end: once it is attested, the contract's
@@ -410,13 +407,18 @@ impl Looking<'_> {
         Some(decided)
     }
 
-    fn decision(&self, inputs: &Inputs<'_>, outcome: Outcome, by: DecidedBy) -> Decided {
-        let session = &self.session;
-        let policy = if self.by_hand {
+    /// Who asks by hand need not wait out what a worker waits for.
+    fn judged_by(&self) -> AttestationPolicy {
+        if self.by_hand {
             self.policy.attestation.by_hand()
         } else {
             self.policy.attestation
-        };
+        }
+    }
+
+    fn decision(&self, inputs: &Inputs<'_>, outcome: Outcome, by: DecidedBy) -> Decided {
+        let session = &self.session;
+        let policy = self.judged_by();
         let full = self.policy.full_metrics || self.reading.capabilities.mutual_outcome;
         let schema = if full {
             MetricsSchema::Full
@@ -598,9 +600,8 @@ impl Command for NoteUnread {
         if let Some(session) = view.row.value() {
             let at = view.now(cx);
             let mut session = session.clone();
-            let plain = self.why.chars().filter(|character| *character != '\0');
             session.record(Attempt {
-                note: Some(plain.take(NOTE_CHARS_MAX).collect()),
+                note: Some(shortened(&self.why)),
                 ..attempt(at, AttemptClass::ChainUnavailable)
             });
             let longest = cx.policy.bookings.look_again_seconds;
